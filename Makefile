@@ -1,0 +1,50 @@
+# Every target sets itself up: a virtual environment in .venv, made again only when pyproject.toml changes.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Run the main job end to end on real servers, then stop them
+	@$(BIN)/python tests/demo.py
+
+test: $(READY) ## Run every test, real nats-server and real S3 server included
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style and format (ruff)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY) ## Check types (mypy, strict)
+	@$(BIN)/mypy
+
+bench: $(READY) ## Measure ours and its peers side by side; prints medians and ratios
+	@$(BIN)/python tests/bench/startup.py
+	@$(BIN)/python tests/bench/throughput.py
+
+clean: ## Remove everything that the other targets made
+	@rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo "      Install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@echo "setting up .venv (about a minute the first time)" >&2
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --allow-existing --python "$$(command -v $(PYTHON))" .venv && \
+	  uv pip install --quiet --python $(BIN)/python -e '.[dev]'; \
+	else \
+	  $(PYTHON) -m venv .venv && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	fi || { echo "make: set-up failed; the lines above say why. Without a network the packages must be in pip's cache." >&2; \
+	        echo "      Once that is mended, run the same command again; 'make clean' starts over." >&2; exit 2; }
+	@touch $(READY)
+
+.PHONY: help demo test lint types bench clean

@@ -1,0 +1,128 @@
+"""The archiver's errors: what a store, a bundle source or the bus can answer instead of doing its work.
+
+    KitError (contracts)                  exit status on the command line
+    ├── StoreUnavailable                  4   trying again may help: time-outs, 5xx, 401, 403, 404 of the bucket
+    │   └── BucketMissing                 4
+    ├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
+    ├── KeyTaken                          1   a create-only write found the key in use
+    ├── KeyMissing                        1   nothing is stored under that key
+    ├── BundleMissing                     1   the emitter's bundle is not in the spool
+    ├── BundleRefused                     1   it is there, and must not be read
+    ├── DigestMismatch                    1   what came back is not what the key promises
+    └── NotArchived                       1   no reference for what was asked for
+"""
+
+from __future__ import annotations
+
+from contracts import Exit, KitError
+
+
+class StoreUnavailable(KitError):
+    """The store did not do its work; trying again may help, and no event is to blame."""
+
+    exit_code = Exit.UNREACHABLE
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what, why)
+        self.what, self.why = what, why
+
+    def __str__(self) -> str:
+        return f"the store could not {self.what}: {self.why}"
+
+
+class BucketMissing(StoreUnavailable):
+    """The bucket is not there. Infrastructure, like every 404 of a bucket: no event is to blame."""
+
+    def __init__(self, bucket: str, endpoint: str) -> None:
+        KitError.__init__(self, bucket, endpoint)
+        self.bucket, self.endpoint = bucket, endpoint
+        self.what, self.why = f"find bucket {bucket!r}", "NoSuchBucket"
+
+    def __str__(self) -> str:
+        return (
+            f"bucket {self.bucket!r} does not exist at {self.endpoint}\n"
+            f"  create it:   archiver init --create-bucket\n"
+            f"  or choose:   set ARCHIVER_BUCKET to one that exists"
+        )
+
+
+class BusUnavailable(KitError):
+    """NATS cannot be reached, or did not confirm in time."""
+
+    exit_code = Exit.UNREACHABLE
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what, why)
+        self.what, self.why = what, why
+
+    def __str__(self) -> str:
+        return f"NATS could not {self.what}: {self.why}"
+
+
+class KeyTaken(KitError):
+    """A create-only write found the key in use. It proves nothing about what is there: read it back."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"key {self.key} is already in use"
+
+
+class KeyMissing(KitError):
+    """Nothing is stored under the key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return f"nothing is stored under {self.key}"
+
+
+class BundleMissing(KitError):
+    """The bundle that the event announces is not where emitters leave them."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"no bundle at {self.where}"
+
+
+class BundleRefused(KitError):
+    """The bundle is there and must not be read: a link, a device, too large, or it changed while being read."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where, self.why = where, why
+
+    def __str__(self) -> str:
+        return f"refused to read the bundle at {self.where}: {self.why}"
+
+
+class DigestMismatch(KitError):
+    """The bytes that came back are not the ones their key or reference promises."""
+
+    def __init__(self, key: str, expected: str, found: str) -> None:
+        super().__init__(key, expected, found)
+        self.key, self.expected, self.found = key, expected, found
+
+    def __str__(self) -> str:
+        return (
+            f"{self.key} is damaged: its SHA-256 is {self.found}, expected {self.expected}\n"
+            f"  nothing was written; keep the object for analysis and restore it from a copy or version"
+        )
+
+
+class NotArchived(KitError):
+    """Nothing in the archive answers to the name."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__(name, hint)
+        self.name, self.hint = name, hint
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is not in the archive\n  {self.hint}"

@@ -1,0 +1,132 @@
+"""What the pipeline asks of the world: a store, a bundle source, a bus and a clock.
+
+Every store implementation passes `tests/store_suite.py`. Adapters translate their driver's errors
+into those of `archiver.errors`, and never let a driver's exception or retry policy through: how long
+to try is the pipeline's decision.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from datetime import datetime
+
+    from contracts import PreparedEvent
+
+Body = bytes | BinaryIO
+"""What is stored: bytes, or a seekable binary file read from its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store said of a write: `version_id` where the bucket keeps versions, else None."""
+
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One listed object: its key and its size in bytes."""
+
+    key: str
+    size_bytes: int
+
+
+class ObjectStore(Protocol):
+    """A bucket, or the part of one under a prefix. Keys are relative to that prefix."""
+
+    async def check(self) -> None:
+        """Confirm that the bucket is there and answers to these credentials; create nothing.
+
+        Raises:
+            BucketMissing: there is no such bucket.
+            StoreUnavailable: anything else, in the store's own words.
+        """
+
+    async def create(
+        self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
+    ) -> Stored:
+        """Store `body` under a key that must be new; all of it or nothing.
+
+        `sha256` is the hex digest of `body`; the store is made to verify it. `metadata` is ASCII.
+
+        Raises:
+            KeyTaken: the key exists. Proof of nothing: it may be one's own lost answer, or other bytes.
+            StoreUnavailable: nothing is known of the outcome; the same call may be made again.
+        """
+
+    async def replace(
+        self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
+    ) -> Stored:
+        """Store `body` under the key whatever is there; for repairs, whose key is their digest."""
+
+    def read(self, key: str) -> AsyncIterator[bytes]:
+        """Stream an object in chunks of at most 1 MiB.
+
+        Raises:
+            KeyMissing: nothing there, before the first chunk.
+            StoreUnavailable: at any chunk, also when the body ends early.
+        """
+
+    def list(self, prefix: str) -> AsyncIterator[Listed]:
+        """List keys that start with `prefix`, in ascending order of their UTF-8 bytes."""
+
+    async def close(self) -> None:
+        """Give back connections and threads; the store is not used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle opened for reading: a seekable file, its size in bytes and where it came from."""
+
+    file: BinaryIO
+    size_bytes: int
+    obtained_from: str
+
+
+class BundleSource(Protocol):
+    """Where emitters leave bundles. Only emitters may write there; that is the trust boundary."""
+
+    def open(self, event: PreparedEvent) -> AbstractAsyncContextManager[Bundle]:
+        """Open the bundle that the event announces.
+
+        Raises:
+            BundleMissing: not there (yet).
+            BundleRefused: there, and unsafe to read; says why.
+            StoreUnavailable: the source itself failed (an I/O error, no file handles left).
+        """
+
+
+class Announcer(Protocol):
+    """Publishes our events, and returns only when the bus has them on disk."""
+
+    async def announce(self, subject: str, payload: bytes, *, message_id: str) -> None:
+        """Publish and wait for the confirmation.
+
+        Raises:
+            BusUnavailable: not confirmed; it may or may not have been stored.
+        """
+
+
+class Clock(Protocol):
+    """The time, so that decisions can be tested at any."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery of one message: the bytes, and what the bus says of them."""
+
+    subject: str
+    payload: bytes
+    stream: str
+    sequence: int
+    deliveries: int
+    received_at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
