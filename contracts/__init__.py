@@ -18,12 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from contracts.check import Result, check_payload
-    from contracts.cli.run import run
+    from contracts.cli.run import LazyGroup, run
     from contracts.cli.table import print_table
     from contracts.errors import BadInput, Exit, KitError, NothingChecked, Unreachable
     from contracts.event import BundleInfo, PreparedEvent, spool_name
     from contracts.identity import canonical_json, event_key
-    from contracts.nats_connection import NatsAccess, connect_nats
+    from contracts.nats_connection import (
+        Confirmation,
+        NatsAccess,
+        close_nats,
+        connect_nats,
+        publish_confirmed,
+    )
     from contracts.registry import Contract, load_contract
     from contracts.strict_json import MalformedPayload, parse_payload
     from contracts.timestamps import InvalidTimestamp, parse_rfc3339
@@ -44,14 +50,18 @@ _HOME = {
     "Severity": "violation",
     "Unreachable": "errors",
     "Violation": "violation",
+    "Confirmation": "nats_connection",
+    "LazyGroup": "cli.run",
     "canonical_json": "identity",
     "check_payload": "check",
+    "close_nats": "nats_connection",
     "connect_nats": "nats_connection",
     "event_key": "identity",
     "load_contract": "registry",
     "parse_payload": "strict_json",
     "parse_rfc3339": "timestamps",
     "print_table": "cli.table",
+    "publish_confirmed": "nats_connection",
     "run": "cli.run",
     "spool_name": "event",
 }
@@ -59,10 +69,12 @@ _HOME = {
 __all__ = [
     "BadInput",
     "BundleInfo",
+    "Confirmation",
     "Contract",
     "Exit",
     "InvalidTimestamp",
     "KitError",
+    "LazyGroup",
     "MalformedPayload",
     "NatsAccess",
     "NothingChecked",
@@ -73,18 +85,20 @@ __all__ = [
     "Violation",
     "canonical_json",
     "check_payload",
+    "close_nats",
     "connect_nats",
     "event_key",
     "load_contract",
     "parse_payload",
     "parse_rfc3339",
     "print_table",
+    "publish_confirmed",
     "run",
     "spool_name",
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562: whatever the name stands for
+def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'contracts' has no public name {name!r}")
     return getattr(import_module(f"contracts.{_HOME[name]}"), name)

@@ -1,9 +1,9 @@
 """Exit statuses and the errors behind them, for both commands.
 
-    KitError                      1   raised on purpose; the command line prints it and exits
-    ├── BadInput                  2   a file, an option or a setting that cannot be used
-    ├── NothingChecked            3   there was nothing to check, which is never a pass
-    └── Unreachable               4   a server did not answer
+KitError                      1   raised on purpose; the command line prints it and exits
+├── BadInput                  2   a file, an option or a setting that cannot be used
+├── NothingChecked            3   there was nothing to check, which is never a pass
+└── Unreachable               4   a server did not answer
 """
 
 from __future__ import annotations

@@ -1,0 +1,128 @@
+"""`contracts emit` and `contracts resend`: the thin emitter."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from contracts.emitters.emit import Emission, prepare_emission, publish_spooled
+from contracts.emitters.program import PrepareCommand
+from contracts.emitters.spool import Spool
+from contracts.errors import BadInput, Exit, NothingChecked, Unreachable
+
+_SPOOL = click.option(
+    "--spool",
+    "spool_directory",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Directory where the archiver finds bundles.",
+)
+_NATS = click.option("--nats", "url", metavar="URL", help="NATS server.  [default: $NATS_URL]")
+
+
+@click.command()
+@click.argument("agent")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Checkout that orients the agent.")
+@click.option("--repo", metavar="SLUG", required=True, help="State Hub slug of the checkout.")
+@click.option("--cadence", required=True, help="daily, weekly or monthly.")
+@click.option(
+    "--format",
+    "bundle_format",
+    type=click.Choice(["markdown", "json"]),
+    default="markdown",
+    show_default=True,
+)
+@click.option("--program", default="kaizen-agentic", show_default=True, help="The program to run, by name or path.")
+@_SPOOL
+@_NATS
+@click.option("--stdout", "to_stdout", is_flag=True, help="Print the event instead of publishing it.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0.1),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+)
+def emit(  # noqa: PLR0913 - one parameter for each flag
+    agent: str,
+    root: Path,
+    repo: str,
+    cadence: str,
+    bundle_format: str,
+    program: str,
+    spool_directory: Path,
+    url: str | None,
+    *,
+    to_stdout: bool,
+    timeout_s: float,
+) -> Exit:
+    """Run `schedule prepare` for AGENT, spool the bundle, and publish kaizen.schedule.prepared.
+
+    The event is checked before it is published; one that breaks the contract leaves nothing behind. If NATS
+    does not confirm, bundle and event stay in the spool: `contracts resend` publishes them.
+    """
+    if to_stdout and url:
+        raise click.UsageError("--stdout and --nats exclude each other")
+    if not root.is_dir():
+        raise BadInput(f"--root {root} is not a directory; expected the checkout that orients the agent")
+    spool = Spool(spool_directory)
+    command = PrepareCommand.find(program, agent=agent, root=str(root.resolve()), format=bundle_format)
+
+    def prepare() -> Emission:
+        return prepare_emission(
+            command, spool, repo=repo, cadence=cadence, timeout_s=timeout_s, now=lambda: datetime.now(UTC)
+        )
+
+    if to_stdout:
+        emission = prepare()
+        spool.confirmed(emission.event_path)
+        click.echo(emission.payload)
+    else:
+        asyncio.run(_publish(url, spool, lambda: [prepare().event_path]))
+    return Exit.OK
+
+
+@click.command()
+@_SPOOL
+@_NATS
+def resend(spool_directory: Path, url: str | None) -> Exit:
+    """Publish the events that an interrupted `contracts emit` left in the spool.
+
+    Each goes out under its own identity, so one that had arrived after all is not stored twice.
+    """
+    spool = Spool(spool_directory)
+    waiting = spool.unconfirmed()
+    if not waiting:
+        raise NothingChecked(f"there is no unconfirmed event in {spool_directory}")
+    asyncio.run(_publish(url, spool, lambda: waiting))
+    return Exit.OK
+
+
+async def _publish(url: str | None, spool: Spool, events: Callable[[], list[Path]]) -> None:
+    """Publish the events that `events` spools; connected first, so that nothing is rendered in vain."""
+    from contracts.nats_connection import NatsAccess, close_nats, connect_nats, publish_confirmed
+
+    access = NatsAccess.from_environment(os.environ, url=url)
+    if access is None:
+        raise BadInput("no NATS server is named\n  give --nats nats://host:4222, set NATS_URL, or print with --stdout")
+    client = await connect_nats(access, name="contracts emit")
+
+    async def publish(subject: str, payload: bytes, message_id: str) -> None:
+        stored = await publish_confirmed(client, subject, payload, message_id=message_id)
+        again = ", stored before" if stored.duplicate else ""
+        click.echo(f"published {message_id} to {subject}: {stored.stream} #{stored.sequence}{again}")
+
+    try:
+        for path in await asyncio.to_thread(events):
+            await publish_spooled(spool, path, publish)
+    except Unreachable as error:
+        error.add_note(f"  event and bundle are safe; publish them with: contracts resend --spool {spool.directory}")
+        raise
+    finally:
+        await close_nats(client)

@@ -1,0 +1,77 @@
+"""Read a command line for comparison only. Nothing in this house runs what an event says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from functools import lru_cache
+
+# Letters that mean themselves to every POSIX shell: the common case, without a tokeniser.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]+(?: [A-Za-z0-9_./:=@%+,-]+)*")
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_OPERATORS = re.compile(r"[;&|<>()`$\r\n]")
+_EXPANSIONS = re.compile(r"[`$]")
+# cmd.exe has other operators, and its quotes are double quotes alone.
+_WINDOWS_QUOTED = re.compile(r'"[^"]*"')
+_WINDOWS_OPERATORS = re.compile(r"[&|<>^%\r\n]")
+# `<s>`, `<0-1>`, `<path/to/file>`: a whole word, or the value after '='; anything else with '<' redirects.
+_PLACEHOLDER = re.compile(r"(?:(?<=[\s=\"'])|^)<[A-Za-z0-9][A-Za-z0-9_.:|/-]{0,63}>(?=[\s\"']|$)")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+
+
+class UnreadableCommand(ValueError):
+    """Not one plain command; the message says what stands in the way."""
+
+
+def is_windows_path(path: str) -> bool:
+    r"""Say whether the path starts with a Windows drive, such as C:\ (a POSIX path never does)."""
+    return _DRIVE.match(path) is not None
+
+
+@lru_cache(maxsize=1024)
+def split_command(text: str, *, windows: bool = False, placeholders: bool = False) -> tuple[str, ...]:
+    """Split one command into its words, as the shell of the checkout's platform would.
+
+    Where `placeholders` may occur, `<s>` becomes the word `s`: the spec's own `session_close` holds them.
+
+    Raises:
+        UnreadableCommand: unbalanced quotes, a shell operator or an expansion; says which.
+    """
+    if _PLAIN.fullmatch(text):
+        return tuple(text.split(" "))
+    if placeholders:
+        text = _PLACEHOLDER.sub(lambda match: match.group()[1:-1], text)
+    return _split_windows(text) if windows else _split_posix(text)
+
+
+def _split_posix(text: str) -> tuple[str, ...]:
+    for quoted in _QUOTED.findall(text):
+        if quoted.startswith('"') and (found := _EXPANSIONS.search(quoted)):
+            raise UnreadableCommand(f"the expansion {found.group()!r} in double quotes")
+    bare = _QUOTED.sub("_", text)
+    if found := _OPERATORS.search(bare):
+        raise UnreadableCommand(f"the shell operator {found.group()!r}")
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UnreadableCommand(f"unbalanced quoting ({str(error).lower()})") from None
+
+
+def _split_windows(text: str) -> tuple[str, ...]:
+    bare = _WINDOWS_QUOTED.sub("_", text)
+    if found := _WINDOWS_OPERATORS.search(bare):
+        raise UnreadableCommand(f"the shell operator {found.group()!r}")
+    if '"' in bare:
+        raise UnreadableCommand("unbalanced quoting (no closing quotation)")
+    return tuple(word.replace('"', "") for word in re.findall(r'(?:[^\s"]|"[^"]*")+', text))
+
+
+def option_values(words: tuple[str, ...], option: str) -> list[str | None]:
+    """List the values given for an option, as `--option value` or `--option=value`; None where it is cut off."""
+    values: list[str | None] = []
+    for index, word in enumerate(words):
+        if word == option:
+            values.append(words[index + 1] if index + 1 < len(words) else None)
+        elif word.startswith(option + "="):
+            values.append(word[len(option) + 1 :])
+    return values

@@ -1,0 +1,109 @@
+"""One emission: render, build, check, spool, publish; in that order, so that nothing is ever announced too early."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from contracts.check import Result, check_payload
+from contracts.emitters.payload import BrokenPrepareOutput, prepared_payload
+from contracts.emitters.program import PrepareCommand
+from contracts.emitters.spool import Draft, Spool
+from contracts.errors import KitError
+from contracts.event import PreparedEvent, spool_name
+from contracts.identity import event_key
+
+Publish = Callable[[str, bytes, str], Awaitable[None]]
+"""Publish (subject, payload, message id), and return once it is stored."""
+
+
+class ContractBroken(KitError):
+    """The event that would be published breaks the contract; `result` has every violation."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result)
+        self.result = result
+
+    def __str__(self) -> str:
+        violations = "".join(f"\n  {violation.severity} {violation}" for violation in self.result.violations)
+        return f"not published: the event breaks {self.result.contract}{violations}"
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """An event ready for the bus: its bytes, its identity, and where bundle and event lie in the spool."""
+
+    event: PreparedEvent
+    payload: bytes
+    bundle_path: Path
+    event_path: Path
+
+
+def prepare_emission(
+    command: PrepareCommand,
+    spool: Spool,
+    *,
+    repo: str,
+    cadence: str,
+    timeout_s: float,
+    now: Callable[[], datetime],
+) -> Emission:
+    """Render the bundle, build and check the event, and make both durable in the spool.
+
+    Raises:
+        ContractBroken, BrokenPrepareOutput: nothing is left behind.
+        BadInput: the program or the spool failed; nothing is left behind.
+    """
+    with spool.draft() as draft:
+        size = command.run(draft.file, timeout_s=timeout_s)
+        document = _document(command, draft, timeout_s)
+        payload = prepared_payload(command, document, repo=repo, cadence=cadence, bundle_bytes=size, now=now())
+        raw = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+        result = check_payload(raw, source="the event")
+        if not result.passes():
+            raise ContractBroken(result)
+        event = PreparedEvent.from_payload(result.payload)
+        bundle_path = spool.keep(draft, spool_name(event))
+    try:
+        event_path = spool.keep_event(event.key, raw)
+    except BaseException:
+        bundle_path.unlink()
+        raise
+    return Emission(event, raw, bundle_path, event_path)
+
+
+async def publish_spooled(spool: Spool, path: Path, publish: Publish) -> None:
+    """Publish an event from the spool under its identity, and take it away once the bus has it.
+
+    Raises:
+        ContractBroken: what lies there is not an event; it stays.
+        Unreachable: not confirmed; it stays, and publishing it again is harmless.
+    """
+    raw = spool.read_event(path)
+    result = check_payload(raw, source=str(path))
+    if not result.passes():
+        raise ContractBroken(result)
+    await publish(result.payload["event"], raw, event_key(result.payload))
+    spool.confirmed(path)
+
+
+def _document(command: PrepareCommand, draft: Draft, timeout_s: float) -> Any:
+    """Return what `--format json` prints: the bundle itself where it is JSON, else of a second run."""
+    if command.format == "json":
+        draft.file.flush()
+        raw = draft.path.read_bytes()
+        asked = command
+    else:
+        asked = PrepareCommand(command.program, command.agent, command.root, "json")
+        sink = io.BytesIO()
+        asked.run(sink, timeout_s=timeout_s)
+        raw = sink.getvalue()
+    try:
+        return json.loads(raw)
+    except ValueError as error:
+        raise BrokenPrepareOutput(asked.text, f"the prepare command's output is not JSON: {error}") from None

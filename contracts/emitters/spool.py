@@ -1,0 +1,103 @@
+"""The spool: the directory where an emitter leaves bundles, and events until the bus has confirmed them.
+
+A name appears only once its content is on disk: write under a temporary name, fsync, rename, fsync the
+directory. Whoever finds `<event_key>.md` or `.json` finds all of it, also after a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from contracts.errors import BadInput
+
+_EVENT_ENDING = ".event.json"
+
+
+class Spool:
+    """One spool directory, on the emitter's side.
+
+    Raises:
+        BadInput: the directory is not there, or cannot be written; says what to do.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        if not directory.is_dir():
+            raise BadInput(
+                f"the spool directory {directory} does not exist\n"
+                f"  create it (mkdir -p {directory}), or mount the volume that the archiver reads"
+            )
+        self.directory = directory
+
+    @contextmanager
+    def draft(self) -> Iterator[Draft]:
+        """Open a file under a temporary name; it is removed unless it was kept."""
+        path = self.directory / f".{uuid4().hex}.part"
+        with _refusals(self.directory):
+            file = path.open("xb")
+        draft = Draft(file, path)
+        try:
+            with file, _refusals(self.directory):
+                yield draft
+        finally:
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+    def keep(self, draft: Draft, name: str) -> Path:
+        """Make a draft durable under its name."""
+        with _refusals(self.directory):
+            draft.file.flush()
+            os.fsync(draft.file.fileno())
+            draft.path.replace(self.directory / name)
+            self._sync()
+        return self.directory / name
+
+    def keep_event(self, key: str, payload: bytes) -> Path:
+        """Leave an event beside its bundle until the bus has confirmed it; `contracts resend` finds it there."""
+        with self.draft() as draft:
+            draft.file.write(payload)
+            return self.keep(draft, key + _EVENT_ENDING)
+
+    def read_event(self, path: Path) -> bytes:
+        """Read an event that was left in the spool."""
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise BadInput(f"cannot read the event {path}: {error.strerror or error}") from None
+
+    def confirmed(self, event: Path) -> None:
+        """Take an event away that the bus has confirmed."""
+        event.unlink(missing_ok=True)
+
+    def unconfirmed(self) -> list[Path]:
+        """List the events that were never confirmed, in the order of their names."""
+        return sorted(self.directory.glob("*" + _EVENT_ENDING))
+
+    def _sync(self) -> None:
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Draft:
+    """A file being written in the spool: `file` under the temporary `path`."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self.file, self.path = file, path
+
+
+@contextmanager
+def _refusals(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(
+            f"cannot write the bundle to the spool {directory}: {error.strerror or error}\n"
+            f"  nothing was published; make room or mend the permissions, and run the same command again"
+        ) from None

@@ -1,0 +1,139 @@
+"""Connect to NATS and publish with confirmation; the one module of `contracts` that knows the driver."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import nats
+from nats.errors import Error as NatsError
+from nats.js.errors import NoStreamResponseError
+
+from contracts.errors import BadInput, Unreachable
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client, ErrorCallback
+
+
+@dataclass(frozen=True, slots=True)
+class NatsAccess:
+    """Where NATS is and how to log in: user, password or token in the URL, or a file.
+
+    `url` may hold a password: show `place` instead.
+    """
+
+    url: str = field(repr=False)
+    creds_file: Path | None = None
+    nkey_seed_file: Path | None = None
+    ca_file: Path | None = None
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str], *, url: str | None = None) -> NatsAccess | None:
+        """Read NATS_URL, NATS_CREDS, NATS_NKEY_FILE and NATS_CA; None where there is no URL at all."""
+        url = url or environ.get("NATS_URL")
+        if not url:
+            return None
+        paths = {name: Path(environ[name]) for name in ("NATS_CREDS", "NATS_NKEY_FILE", "NATS_CA") if environ.get(name)}
+        for name, path in paths.items():
+            if not path.is_file():
+                raise BadInput(f"{name} names {path}, which is not a file")
+        return cls(url, paths.get("NATS_CREDS"), paths.get("NATS_NKEY_FILE"), paths.get("NATS_CA"))
+
+    @property
+    def place(self) -> str:
+        """The URL without user, password or token."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or 4222}"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What JetStream says of a stored message; `duplicate` where the message id was known already."""
+
+    stream: str
+    sequence: int
+    duplicate: bool
+
+
+async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0, **callbacks: Any) -> Client:
+    """Connect, or say soon why not; once connected, reconnect for ever.
+
+    `callbacks` are nats-py's own: error_cb, disconnected_cb, reconnected_cb, closed_cb.
+
+    Raises:
+        Unreachable: refused, timed out, wrong credentials or an unknown authority.
+    """
+    failures: list[Exception] = []
+
+    async def remember(error: Exception) -> None:
+        failures.append(error)  # the last one says why, where the client itself only says "no servers available"
+        if report is not None:
+            await report(error)
+
+    context = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else None
+    report: ErrorCallback | None = callbacks.pop("error_cb", None)
+    try:
+        client = await asyncio.wait_for(
+            nats.connect(
+                access.url,
+                name=name,
+                user_credentials=str(access.creds_file) if access.creds_file else None,
+                nkeys_seed=str(access.nkey_seed_file) if access.nkey_seed_file else None,
+                tls=context,
+                connect_timeout=int(timeout_s),
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                ping_interval=10,
+                max_outstanding_pings=2,
+                error_cb=remember,
+                **callbacks,
+            ),
+            timeout_s + 1,
+        )
+    except (NatsError, OSError, TimeoutError, ValueError) as error:
+        raise Unreachable("NATS", access.place, _reason(failures[-1] if failures else error)) from None
+    # Given at once, these would make nats-py retry a refused first connection for ever instead of saying so.
+    client.options.update(max_reconnect_attempts=-1, reconnect_time_wait=0.25)
+    return client
+
+
+async def publish_confirmed(
+    client: Client, subject: str, payload: bytes, *, message_id: str, timeout_s: float = 5.0
+) -> Confirmation:
+    """Publish to JetStream and wait until it is stored; `message_id` makes a repeat harmless.
+
+    Raises:
+        Unreachable: not confirmed; it may or may not have been stored, so publish it again with the same id.
+    """
+    try:
+        ack = await client.jetstream().publish(subject, payload, timeout=timeout_s, headers={"Nats-Msg-Id": message_id})
+    except NoStreamResponseError:
+        why = "no JetStream stream takes this subject; create it: archiver init"
+        raise Unreachable(f"a stream for {subject}", _place(client), why) from None
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Unreachable(f"the stream of {subject}", _place(client), _reason(error)) from None
+    return Confirmation(ack.stream, ack.seq, bool(ack.duplicate))
+
+
+async def close_nats(client: Client) -> None:
+    """Flush and close, without an error where the connection has gone already."""
+    with suppress(NatsError, OSError, TimeoutError):
+        await client.close()
+
+
+def _place(client: Client) -> str:
+    url = client.connected_url
+    return f"{url.scheme}://{url.hostname}:{url.port}" if url else "NATS"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    text = str(error) or type(error).__name__
+    return text.removeprefix("nats: ")
