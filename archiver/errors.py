@@ -1,15 +1,16 @@
 """The archiver's errors: what a store, a bundle source or the bus can answer instead of doing its work.
 
-    KitError (contracts)                  exit status on the command line
-    ├── StoreUnavailable                  4   trying again may help: time-outs, 5xx, 401, 403, 404 of the bucket
-    │   └── BucketMissing                 4
-    ├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
-    ├── KeyTaken                          1   a create-only write found the key in use
-    ├── KeyMissing                        1   nothing is stored under that key
-    ├── BundleMissing                     1   the emitter's bundle is not in the spool
-    ├── BundleRefused                     1   it is there, and must not be read
-    ├── DigestMismatch                    1   what came back is not what the key promises
-    └── NotArchived                       1   no reference for what was asked for
+KitError (contracts)                  exit status on the command line
+├── StoreUnavailable                  4   trying again may help: time-outs, 5xx, 401, 403, 404 of the bucket
+│   └── BucketMissing                 4
+├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
+├── KeyTaken                          1   a create-only write found the key in use
+├── KeyMissing                        1   nothing is stored under that key
+├── BundleMissing                     1   the emitter's bundle is not in the spool
+├── BundleRefused                     1   it is there, and must not be read
+├── DigestMismatch                    1   what came back is not what the key promises
+├── NotArchived                       1   no reference for what was asked for
+└── ServerDidNotStart                 4   an embedded server did not come up
 """
 
 from __future__ import annotations
@@ -126,3 +127,16 @@ class NotArchived(KitError):
 
     def __str__(self) -> str:
         return f"{self.name!r} is not in the archive\n  {self.hint}"
+
+
+class ServerDidNotStart(KitError):
+    """An embedded server (`archiver dev`, demo, tests) did not come up; nothing of it is left running."""
+
+    exit_code = Exit.UNREACHABLE
+
+    def __init__(self, server: str, why: str, next_step: str) -> None:
+        super().__init__(server, why, next_step)
+        self.server, self.why, self.next_step = server, why, next_step
+
+    def __str__(self) -> str:
+        return f"{self.server} did not start: {self.why}\n  next: {self.next_step}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import datetime
 
     from contracts import PreparedEvent
@@ -130,3 +130,53 @@ class Message:
     deliveries: int
     received_at: datetime
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Delivery(Protocol):
+    """One message in our hands, until it is answered. Unanswered, the bus delivers it again."""
+
+    @property
+    def message(self) -> Message:
+        """What was delivered."""
+
+    async def acknowledge(self) -> None:
+        """Say that it is done, and wait until the bus has noted it.
+
+        Raises:
+            BusUnavailable: not noted; it will be delivered again.
+        """
+
+    async def retry(self, after_s: float) -> None:
+        """Hand it back, to be delivered again after `after_s` seconds."""
+
+    async def terminate(self) -> None:
+        """Say that it must not be delivered again; only after its dead letter is stored."""
+
+    async def still_working(self) -> None:
+        """Ask for more time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much is waiting: never delivered, and delivered but not yet answered (delayed retries included)."""
+
+    undelivered: int
+    unanswered: int
+
+
+class Inbox(Protocol):
+    """The durable consumer: many workers may fetch from it."""
+
+    async def fetch(self, limit: int, wait_s: float) -> Sequence[Delivery]:
+        """Take up to `limit` messages; none where none came within `wait_s` seconds.
+
+        Raises:
+            BusUnavailable: the bus cannot be asked just now.
+        """
+
+    async def backlog(self) -> Backlog:
+        """Ask how much is waiting.
+
+        Raises:
+            BusUnavailable: the bus cannot be asked just now.
+        """

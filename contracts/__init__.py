@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from contracts.registry import Contract, load_contract
     from contracts.strict_json import MalformedPayload, parse_payload
+    from contracts.suggestion import nearest
     from contracts.timestamps import InvalidTimestamp, parse_rfc3339
     from contracts.violation import Severity, Violation
 
@@ -58,6 +59,7 @@ _HOME = {
     "connect_nats": "nats_connection",
     "event_key": "identity",
     "load_contract": "registry",
+    "nearest": "suggestion",
     "parse_payload": "strict_json",
     "parse_rfc3339": "timestamps",
     "print_table": "cli.table",
@@ -89,6 +91,7 @@ __all__ = [
     "connect_nats",
     "event_key",
     "load_contract",
+    "nearest",
     "parse_payload",
     "parse_rfc3339",
     "print_table",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from contracts.nearest import nearest
 from contracts.registry import Contract, load_contract, subjects
 from contracts.rules import CHECKS, WORTH_A_SWEEP, Context
 from contracts.schema_rules import ROOT, phrase, rule_of
 from contracts.strict_json import Limits, MalformedPayload, parse_payload
+from contracts.suggestion import nearest
 from contracts.timestamps import is_rfc3339
 from contracts.violation import Rule, Severity, Violation, pointer, show, withhold
 
@@ -25,15 +25,17 @@ Profile = Literal["emitter", "consumer"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check found: `violations` in document order; `payload` is None where it is not strict JSON.
+    """What a check found: `violations` in document order.
 
-    `contract` is `subject@version`, or None where none could be told.
+    `contract` is `subject@version`, or None where none could be told. `is_json` says whether `payload` was
+    strict JSON; where not, `payload` is None.
     """
 
     source: str
     contract: str | None
     payload: Any
     violations: tuple[Violation, ...]
+    is_json: bool = True
 
     def passes(self, fail_on: Severity = Severity.ERROR) -> bool:
         """Say whether nothing as grave as `fail_on` was found; with `warning`, everything counts."""
@@ -54,7 +56,7 @@ def check_payload(
     except MalformedPayload as error:
         rules = (contract or load_contract(next(iter(subjects())))).rules
         found = tuple(_violation(rules[each.rule], each.pointer, each.found) for each in error.malformations)
-        return Result(source, contract.name if contract else None, None, found)
+        return Result(source, contract.name if contract else None, None, found, is_json=False)
     chosen = contract or choose_contract(payload)
     if chosen is None:
         return Result(source, None, payload, (_no_subject(payload),))

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import BadInput
-from contracts.nearest import nearest
 from contracts.schema_rules import Field, Keyword, field_table, keywords
 from contracts.strict_json import EXPECTED, Limits
+from contracts.suggestion import nearest
 from contracts.violation import Rule, Severity
 
 SPECS = Path(__file__).parent / "specs"

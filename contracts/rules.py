@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from contracts.commands import UnreadableCommand, is_windows_path, option_values, split_command
-from contracts.nearest import nearest
 from contracts.secrets import has_url_credentials, is_suspicious, secret_kind
+from contracts.suggestion import nearest
 from contracts.timestamps import is_rfc3339
 from contracts.violation import resolve, show
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from contracts.errors import BadInput
-from contracts.nearest import nearest
 from contracts.registry import Contract, load_contract, subjects
+from contracts.suggestion import nearest
 
 
 @click.command("list")

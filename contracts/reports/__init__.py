@@ -10,10 +10,10 @@ from typing import Final, Protocol, TextIO
 
 from contracts.check import Result
 from contracts.errors import BadInput
-from contracts.nearest import nearest
 from contracts.reports.json_report import JsonReport
 from contracts.reports.junit import JUnitReport
 from contracts.reports.text import TextReport
+from contracts.suggestion import nearest
 from contracts.violation import Severity
 
 

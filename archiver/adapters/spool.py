@@ -1,0 +1,116 @@
+"""BundleSource on a directory where emitters leave bundles, each under the key of its event.
+
+The threat is whoever may write to that directory, which is more than us: perhaps the emitter's whole machine.
+A link would make us archive, and publish to readers of the bucket, a file that only we may read; a FIFO
+would hold a worker for ever; a file of endless length would fill memory or the store. So a bundle is opened
+without following links and without waiting, and only a plain file of one name and bounded size is read.
+The directory itself is the operator's choice and is trusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from archiver.errors import BundleMissing, BundleRefused, StoreUnavailable
+from archiver.ports import Bundle
+from contracts import spool_name
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from contracts import PreparedEvent
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_MEDIUM_LOST = {errno.EIO, errno.ESTALE}
+
+
+class SpoolSource:
+    """Bundles in `directory`, read up to `max_bytes` each."""
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._directory, self._max_bytes = directory, max_bytes
+
+    @asynccontextmanager
+    async def open(self, event: PreparedEvent) -> AsyncIterator[Bundle]:
+        """Open the bundle of `event`; on leaving, refuse it if it was written to meanwhile.
+
+        So what was read may be stored inside the block, and is relied upon only after it.
+
+        Raises:
+            BundleMissing: not there (yet).
+            BundleRefused: no plain file of one name, larger than `max_bytes`, or changed while it was read.
+            StoreUnavailable: the directory cannot be opened, or reading fails; no event is to blame.
+        """
+        path = self._directory / spool_name(event)
+        # In a thread, because the lookup is what hangs when a network volume is gone.
+        file, before = await asyncio.to_thread(self._open, path)
+        with file:
+            try:
+                yield Bundle(file=file, size_bytes=before.st_size, obtained_from="spool")
+            except OSError as error:
+                if error.errno not in _MEDIUM_LOST:
+                    raise
+                raise StoreUnavailable(f"read the bundle {path}", _why(error)) from error
+            # Of the open file, not of the name: a bundle replaced by renaming leaves us the old one, whole.
+            after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise BundleRefused(str(path), "it changed while it was read; emitters write aside and rename")
+
+    def _open(self, path: Path) -> tuple[BinaryIO, os.stat_result]:
+        descriptor = self._descriptor(path)
+        try:
+            found = os.fstat(descriptor)
+            self._refuse_unsafe(path, found)
+            return os.fdopen(descriptor, "rb"), found
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def _descriptor(self, path: Path) -> int:
+        try:
+            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise StoreUnavailable(
+                f"open the spool {self._directory}",
+                f"{_why(error)}; is the volume mounted, and may this user read it? (ARCHIVER_SPOOL)",
+            ) from error
+        try:
+            # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            return os.open(path.name, flags, dir_fd=directory)
+        except FileNotFoundError:
+            raise BundleMissing(str(path)) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise BundleRefused(str(path), "it is a symbolic link") from error
+            if error.errno == errno.ENXIO:
+                raise BundleRefused(str(path), "it is a socket") from error
+            # EACCES is an operator's mistake, ENFILE and EIO are the machine's.
+            raise StoreUnavailable(f"open the bundle {path}", _why(error)) from error
+        finally:
+            os.close(directory)
+
+    def _refuse_unsafe(self, path: Path, found: os.stat_result) -> None:
+        if not stat.S_ISREG(found.st_mode):
+            kind = _KINDS.get(stat.S_IFMT(found.st_mode), "no plain file")
+            raise BundleRefused(str(path), f"it is {kind}")
+        if found.st_nlink > 1:
+            raise BundleRefused(str(path), f"it has {found.st_nlink} names (hard links)")
+        if found.st_size > self._max_bytes:
+            raise BundleRefused(str(path), f"it has {found.st_size} bytes, more than {self._max_bytes}")
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)

@@ -1,0 +1,169 @@
+"""Write into the archive: a bundle as a blob that was read back, an event as a reference to it.
+
+Steps (3) to (6) of the order in `pipeline.py`, for whoever has an event and its bundle in hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import BinaryIO
+
+from archiver.core.keys import blob_key, conflict_key, ref_key
+from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
+from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, StoreUnavailable
+from archiver.ports import Bundle, Clock, ObjectStore
+from contracts import PreparedEvent
+
+_CHUNK_BYTES = 1 << 20
+_CONTENT_TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who archives where: written into references. `prefix` ends with a slash, or is ''."""
+
+    bucket: str
+    prefix: str
+    worker: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The archive in one bucket, for writing."""
+
+    store: ObjectStore
+    clock: Clock
+    identity: Identity
+
+    async def store_bundle(self, event: PreparedEvent, bundle: Bundle) -> StoredBundle:
+        """Store a bundle under its digest, read it back and hash again: steps (3) to (5).
+
+        Raises:
+            StoreUnavailable: nothing is known; the same call may be made again.
+            DigestMismatch: what reads back is wrong, also after it was written once more.
+        """
+        digest, size = await asyncio.to_thread(_hash, bundle.file)  # (3)
+        key = blob_key(digest, event.bundle.ending)
+        content_type = _CONTENT_TYPES[event.bundle.ending]
+        metadata = {"content-sha256": digest, "content-length": str(size), "codec": "identity"}
+        version_id = None
+        try:
+            bundle.file.seek(0)
+            written = await self.store.create(  # (4)
+                key, bundle.file, sha256=digest, content_type=content_type, metadata=metadata
+            )
+            version_id = written.version_id
+        except KeyTaken:
+            pass  # our own lost answer, the same bundle of another event, or damage: (5) tells
+        if await self._digest_of(key) != digest:  # (5)
+            # Safe to overwrite: whatever else is under this key is wrong by the key's own word.
+            bundle.file.seek(0)
+            written = await self.store.replace(
+                key, bundle.file, sha256=digest, content_type=content_type, metadata=metadata
+            )
+            version_id = written.version_id
+            found = await self._digest_of(key)
+            if found != digest:
+                raise DigestMismatch(key, digest, found or "that of nothing")
+        return StoredBundle(
+            bucket=self.identity.bucket,
+            key=key,
+            version_id=version_id or "",
+            sha256=digest,
+            bytes=size,
+            stored_bytes=size,
+            codec="identity",
+            content_type=content_type,
+            declared_bytes=event.bundle.bytes,
+            size_matches=size == event.bundle.bytes,
+            obtained_from=bundle.obtained_from,
+        )
+
+    async def write_reference(self, event: PreparedEvent, source: Source, stored: StoredBundle) -> Reference:
+        """Write the reference, or return the one that is there: step (6). The first one stays for ever.
+
+        A second, different bundle for the same event is kept as a blob and recorded as a conflict.
+
+        Raises:
+            StoreUnavailable: nothing is known; the same call may be made again.
+        """
+        reference = Reference(
+            event_sha256=event.key,
+            source=source,
+            event=event.payload,
+            bundle=stored,
+            archived_at=self.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            archiver={"version": self.identity.version, "worker": self.identity.worker},
+        )
+        if await self._create(ref_key(event), reference):
+            return reference
+        first = await self.find(event)
+        if first is None:
+            raise StoreUnavailable(f"read {ref_key(event)}", "it was taken when written, and gone when read")
+        if first.bundle.sha256 != stored.sha256:
+            await self._create(conflict_key(event.key, stored.sha256), reference)
+        return first
+
+    async def find(self, event: PreparedEvent) -> Reference | None:
+        """Look an event's reference up; None where there is none.
+
+        Raises:
+            StoreUnavailable: the store failed, or what is there is not this event's reference: an operator
+                has to look, and until then the event waits.
+        """
+        key = ref_key(event)
+        try:
+            reference = read_reference(await read_whole(self.store, key, MAX_BYTES))
+        except KeyMissing:
+            return None
+        except NotAReference as error:
+            raise StoreUnavailable(f"read {key}", f"{error}; restore the object, or remove it") from error
+        if reference.event_sha256 != event.key:
+            raise StoreUnavailable(f"read {key}", f"it references event {reference.event_sha256}")
+        return reference
+
+    async def _create(self, key: str, reference: Reference) -> bool:
+        raw = reference.to_json()
+        digest = sha256(raw).hexdigest()
+        try:
+            await self.store.create(key, raw, sha256=digest, content_type="application/json", metadata={})
+        except KeyTaken:
+            return False
+        return True
+
+    async def _digest_of(self, key: str) -> str | None:
+        digest = sha256()
+        try:
+            async for chunk in self.store.read(key):
+                digest.update(chunk)
+        except KeyMissing:
+            return None
+        return digest.hexdigest()
+
+
+async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:
+    """Read a small object.
+
+    Raises:
+        KeyMissing: nothing there.
+        StoreUnavailable: the store failed, or the object is larger than `limit_bytes`.
+    """
+    chunks, size = [], 0
+    async for chunk in store.read(key):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > limit_bytes:
+            raise StoreUnavailable(f"read {key}", f"more than {limit_bytes} bytes, which is not one of ours")
+    return b"".join(chunks)
+
+
+def _hash(file: BinaryIO) -> tuple[str, int]:
+    file.seek(0)
+    digest, size = sha256(), 0
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size

@@ -1,0 +1,152 @@
+"""`archiver run` and `archiver put`: the archive being written, from the bus and by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from archiver.settings import Settings, load_settings, nats_access
+from contracts import BadInput, Exit, close_nats, connect_nats
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+
+@click.command()
+@click.option("--until-idle", is_flag=True, help="Stop once nothing is waiting; for jobs and demos.")
+def run(*, until_idle: bool) -> Exit:
+    """Archive prepared bundles until told to stop.
+
+    SIGTERM or Ctrl-C: fetches nothing more, finishes what is in hand within ARCHIVER_GRACE_S, hands the rest
+    back, exits 0. A second signal exits 130 at once; nothing is lost, it is delivered again.
+    """
+    settings = load_settings()
+    if settings.spool is None:
+        raise BadInput("ARCHIVER_SPOOL is not set; expected the directory where emitters leave bundles")
+    tally = asyncio.run(_run(settings, settings.spool, until_idle=until_idle))
+    click.echo(", ".join(f"{count} {name}" for name, count in sorted(tally.items())) or "nothing was waiting")
+    return Exit.OK
+
+
+async def _run(settings: Settings, spool: Path, *, until_idle: bool) -> Counter[str]:
+    from archiver.adapters.jetstream import JetStreamAnnouncer, JetStreamInbox
+    from archiver.adapters.spool import SpoolSource
+    from archiver.consume import Consumer
+    from archiver.logs import open_log
+    from archiver.wiring import SystemClock, make_pipeline, open_store
+
+    log = open_log(settings.log_format).bind(worker=settings.worker)
+
+    async def report(error: Exception) -> None:
+        log.warning("nats", why=str(error))
+
+    access = nats_access()
+    async with open_store(settings) as store:
+        client = await connect_nats(access, name=f"archiver {settings.worker}", error_cb=report)
+        try:
+            inbox = await JetStreamInbox.bind(client, stream=settings.stream, consumer=settings.consumer)
+            announcer = JetStreamAnnouncer(client)
+            bundles = SpoolSource(spool, settings.max_bundle_bytes)
+            consumer = Consumer(
+                inbox=inbox,
+                process=make_pipeline(settings, store, bundles, announcer).process,
+                dead_letters=announcer,
+                clock=SystemClock(),
+                log=log,
+                worker=settings.worker,
+                slots=settings.slots,
+                ack_wait_s=settings.ack_wait_s,
+                grace_s=settings.grace_s,
+            )
+            log.info("ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place)
+            with _stopping() as stop:
+                return await consumer.run(stop, until_idle=until_idle)
+        finally:
+            await close_nats(client)
+
+
+@contextmanager
+def _stopping() -> Iterator[asyncio.Event]:
+    """Set an event at the first SIGTERM or SIGINT; end the process at the second."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def told() -> None:
+        if stop.is_set():
+            os._exit(Exit.INTERRUPTED)  # whoever asks twice wants no more clean-up; the bus delivers again
+        stop.set()
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, told)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--event", "event_file", type=click.Path(path_type=Path), required=True, help="The event, as JSON.")
+def put(file: Path, event_file: Path) -> Exit:
+    """Archive FILE as the bundle of an event, without a bus; prints the reference's key.
+
+    For bundles that were left behind, and for tests. Nobody is told: no follow-up event is published.
+    """
+    from archiver.core.outcome import Dead
+    from archiver.pipeline import validate
+
+    try:
+        payload = event_file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read the event {event_file}: {error.strerror}") from None
+    event = validate(payload, source=str(event_file))
+    if isinstance(event, Dead):
+        click.echo(f"archiver: {event_file} is not an event that can be archived ({event.reason})", err=True)
+        click.echo(f"  {event.detail}\n  contracts check {event_file} says it in full", err=True)
+        return Exit.BROKEN
+    asyncio.run(_put(load_settings(), file, event, payload))
+    return Exit.OK
+
+
+async def _put(settings: Settings, file: Path, event: object, payload: bytes) -> None:
+    from archiver.core.keys import ref_key
+    from archiver.core.reference import Source
+    from archiver.ports import Bundle
+    from archiver.wiring import SystemClock, make_archive, open_store
+    from contracts import PreparedEvent
+
+    assert isinstance(event, PreparedEvent)
+    try:
+        opened = file.open("rb")
+    except OSError as error:
+        raise BadInput(f"cannot read the bundle {file}: {error.strerror}") from None
+    now = SystemClock().now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    with opened as bundle_file:
+        size = os.fstat(bundle_file.fileno()).st_size
+        source = Source(
+            subject=str(event.payload["event"]),
+            stream="",
+            sequence=0,
+            msg_id="",
+            received_at=now,
+            deliveries=0,
+            payload_sha256=sha256(payload).hexdigest(),
+        )
+        async with open_store(settings) as store:
+            archive = make_archive(settings, store)
+            stored = await archive.store_bundle(event, Bundle(bundle_file, size, "file"))
+            reference = await archive.write_reference(event, source, stored)
+    if not reference.bundle.size_matches:
+        declared = reference.bundle.declared_bytes
+        click.echo(f"warning: the event declares {declared} bytes, the bundle has {reference.bundle.bytes}", err=True)
+    click.echo(ref_key(event))

@@ -1,0 +1,67 @@
+"""The names of what is stored. Each is computed from content alone, so doing the work twice is harmless.
+
+    blobs/v1/sha256/<2 hex>/<64 hex>.md               a bundle, by the digest of its uncompressed bytes
+    refs/v1/repo=…/agent=…/date=YYYY-MM-DD/<key>.json  a reference, by the identity of its event
+    conflicts/v1/<key>/<64 hex>.json                   a second, different bundle for the same event
+
+The digest's first two digits spread the load over a store's partitions; the reference's segments are read
+as columns by query tools. No key is ever another key's directory, which MinIO and SeaweedFS refuse.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+from typing import Final
+from urllib.parse import quote
+
+from contracts import PreparedEvent
+
+BLOBS: Final = "blobs/v1/sha256/"
+REFERENCES: Final = "refs/v1/"
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+def key_segment(name: str) -> str:
+    """Encode one untrusted name as one segment of an S3 key.
+
+    The dot is encoded too, so no name can become '.' or '..', add a '/', or meet another name.
+    """
+    if not name:
+        raise ValueError("an S3 key segment needs at least one character, got ''")
+    return quote(name, safe="").replace(".", "%2E")
+
+
+def blob_key(sha256: str, ending: str) -> str:
+    """Name a blob by the hex digest of the uncompressed bundle and its file ending (md or json)."""
+    return f"{BLOBS}{sha256[:2]}/{sha256}.{ending}"
+
+
+def ref_key(event: PreparedEvent) -> str:
+    """Name an event's reference: one GET finds it, and a listing by repo, agent and day is a prefix."""
+    day = event.occurred_at.astimezone(UTC).date().isoformat()
+    return f"{ref_prefix(event.repo, event.agent)}date={day}/{event.key}.json"
+
+
+def ref_prefix(repo: str | None = None, agent: str | None = None) -> str:
+    """Return the longest prefix that all references of a repo, or of its agent, share."""
+    if repo is None:
+        return REFERENCES
+    prefix = f"{REFERENCES}repo={key_segment(repo)}/"
+    return prefix if agent is None else f"{prefix}agent={key_segment(agent)}/"
+
+
+def conflict_key(event_key: str, sha256: str) -> str:
+    """Name the record of a second, different bundle that came with an event already archived."""
+    return f"conflicts/v1/{event_key}/{sha256}.json"
+
+
+def is_digest(text: str) -> bool:
+    """Say whether the text is a SHA-256 in lower-case hex, as event keys and blob names are."""
+    return _HEX.fullmatch(text) is not None
+
+
+def digest_in(key: str) -> str | None:
+    """Return the digest that a blob's key promises, or None where the key names none."""
+    name = key.rsplit("/", 1)[-1].partition(".")[0]
+    return name if BLOBS in key and is_digest(name) else None

@@ -1,0 +1,45 @@
+"""What becomes of one message, as a plain value: the pipeline decides it, the consumer carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class DeadReason(StrEnum):
+    """Why a message can never be archived, however often it is tried."""
+
+    NOT_JSON = "not_json"
+    CONTRACT_BROKEN = "contract_broken"
+    BUNDLE_MISSING = "bundle_missing"
+    BUNDLE_REFUSED = "bundle_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """Archived, referenced and announced. `repeated` where an earlier delivery had done the work."""
+
+    event_key: str
+    ref_key: str
+    blob_key: str
+    bundle_bytes: int
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Not now: deliver it again after `after_s` seconds. No event is to blame for `why`."""
+
+    after_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Never: to the dead letters, with a reason and a detail for the person who will look at it."""
+
+    reason: DeadReason
+    detail: str
+
+
+Outcome = Ack | Retry | Dead

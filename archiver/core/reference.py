@@ -1,0 +1,93 @@
+"""The reference record: what ties one event to its blob. Written once, never changed.
+
+It holds the event verbatim, so that the archive can be read, replayed and rebuilt from the bucket alone. It
+holds no endpoint, no credentials and no presigned link: those belong to whoever reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+SCHEMA: Final = "kaizen.archive.ref"
+VERSION: Final = "1"
+MAX_BYTES: Final = 1 << 20
+"""A reference is an event of at most 64 KiB and a few lines; a larger object is not one of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the event came from: provenance, not identity. `sequence` is 0 where there was no bus."""
+
+    subject: str
+    stream: str
+    sequence: int
+    msg_id: str
+    received_at: str
+    deliveries: int
+    payload_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBundle:
+    """Where the bundle is and what it is. `bytes` and `sha256` are of the uncompressed bundle.
+
+    `size_matches` says whether `bytes` is what the event declared.
+    """
+
+    bucket: str
+    key: str
+    version_id: str
+    sha256: str
+    bytes: int
+    stored_bytes: int
+    codec: str
+    content_type: str
+    declared_bytes: int
+    size_matches: bool
+    obtained_from: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One archived event. `event_sha256` is its identity; `archived_at` is RFC 3339 in UTC."""
+
+    event_sha256: str
+    source: Source
+    event: Mapping[str, Any]
+    bundle: StoredBundle
+    archived_at: str
+    archiver: Mapping[str, str]
+
+    def to_json(self) -> bytes:
+        """Serialise, for people as well as programs."""
+        record = {"schema": SCHEMA, "version": VERSION, **asdict(self)}
+        return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+class NotAReference(ValueError):
+    """The bytes are not a reference record of this version; the message says why."""
+
+
+def read_reference(raw: bytes) -> Reference:
+    """Read a reference record; keys that a later version added are passed over.
+
+    Raises:
+        NotAReference: not JSON, another schema or version, or a field is missing.
+    """
+    try:
+        record = json.loads(raw)
+        if (record["schema"], record["version"]) != (SCHEMA, VERSION):
+            raise NotAReference(f"schema {record['schema']!r} version {record['version']!r}")
+        return Reference(
+            event_sha256=record["event_sha256"],
+            source=Source(**{name: record["source"][name] for name in Source.__slots__}),
+            event=record["event"],
+            bundle=StoredBundle(**{name: record["bundle"][name] for name in StoredBundle.__slots__}),
+            archived_at=record["archived_at"],
+            archiver=record["archiver"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise NotAReference(f"not a {SCHEMA} record: {type(error).__name__}: {error}") from None

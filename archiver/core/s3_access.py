@@ -1,0 +1,93 @@
+"""How an S3-compatible store is reached, and what its refusals mean; the same for every driver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from archiver.errors import BucketMissing, KeyMissing, KeyTaken, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from archiver.ports import Listed
+    from contracts import KitError
+
+
+@dataclass(frozen=True, slots=True)
+class S3Access:
+    """Where the bucket is and how to speak to it. The whole truth: drivers read nothing else for this.
+
+    `endpoint_url` None means AWS itself. `prefix` has neither a leading nor a trailing slash; '' is the whole
+    bucket. Without `access_key_id` the AWS chain applies (environment, profile, web identity, container,
+    instance), through boto3 for both drivers, so that both find the same identity. `ca_bundle` is a PEM file
+    for stores behind a private authority. Times are seconds; `connections` bounds what is open at once.
+    """
+
+    bucket: str
+    prefix: str = ""
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    ca_bundle: Path | None = None
+    connect_timeout_s: float = 3.0
+    read_timeout_s: float = 20.0
+    connections: int = 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefix", self.prefix.strip("/"))
+
+    @property
+    def where(self) -> str:
+        """The endpoint, for messages."""
+        return self.endpoint_url or f"AWS S3 in {self.region}"
+
+    @property
+    def path_style(self) -> bool:
+        """Whether the bucket goes into the path: `bucket.host` needs DNS and a wildcard certificate."""
+        return self.endpoint_url is not None or "." in self.bucket
+
+    def full_key(self, key: str) -> str:
+        """Return the key as the bucket knows it."""
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def relative_key(self, full_key: str) -> str:
+        """Return a key of the bucket as our callers know it."""
+        return full_key.removeprefix(f"{self.prefix}/") if self.prefix else full_key
+
+
+def refusal(access: S3Access, verb: str, key: str, *, status: int | None, code: str | None, message: str) -> KitError:
+    """Return the error that a store's refusal stands for.
+
+    `verb` is what was asked: create, replace, read or list on the data path, or any other. `status` and
+    `code` are None when there was no answer. Nothing but an explicit NoSuchKey means that an object is
+    absent: a 404 of some proxy must not pass for one.
+
+    Source: Amazon S3 API reference, "Error responses" and "Conditional writes".
+    """
+    if code == "NoSuchBucket":
+        return BucketMissing(access.bucket, access.where)
+    if code == "NoSuchKey" and verb == "read":
+        return KeyMissing(key)
+    # 412 only. A 409 ConditionalRequestConflict says that a race was lost against a write that may itself
+    # still fail: nothing may be stored, so it is tried again.
+    if status == 412 and verb == "create":
+        return KeyTaken(key)
+    said = " ".join(str(part) for part in (status, code) if part is not None)
+    hint = ""
+    if status is None:
+        hint = f" (is it running and reachable at {access.where}?)"
+    elif status in {401, 403}:
+        hint = " (check the credentials, the bucket's policy and this machine's clock)"
+    return StoreUnavailable(f"{verb} {key}".rstrip(), f"{said}: {message}{hint}" if said else f"{message}{hint}")
+
+
+def in_key_order(found: Iterable[Listed]) -> list[Listed]:
+    """Sort a listing as S3 would: by the UTF-8 bytes of the keys, which is the order of their code points.
+
+    AWS and MinIO list so already. SeaweedFS 4.48 goes directory by directory: `a/x` before `a-b/x`.
+    """
+    return sorted(found, key=lambda listed: listed.key)

@@ -1,0 +1,144 @@
+"""Settings from the environment: AWS_* as every S3 tool reads them, NATS_*, and ARCHIVER_* for the rest.
+
+All problems are reported at once. An ARCHIVER_ variable that nothing reads is a problem too: a misspelt
+setting must not silently be its default.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from archiver.core.s3_access import S3Access
+from contracts import BadInput, NatsAccess, nearest
+
+_PREFIX = "ARCHIVER_"
+
+
+def _worker() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+class Settings(BaseSettings):
+    """What the archiver can be told. Sizes are bytes, times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+
+    bucket: Annotated[str, Field(min_length=3, max_length=63, description="bucket that holds blobs and references")]
+    prefix: Annotated[str, Field(description="part of the bucket that the archive lives in")] = ""
+    spool: Annotated[Path | None, Field(description="directory where emitters leave bundles; `run` needs it")] = None
+    stream: Annotated[str, Field(description="stream that holds the events")] = "KAIZEN_SCHEDULE"
+    consumer: Annotated[str, Field(description="durable consumer that all workers share")] = "archiver"
+    store: Annotated[Literal["obstore", "boto3"], Field(description="driver of the data path")] = "obstore"
+    slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand")] = 16
+    max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused")] = 2 << 30
+    bundle_deadline_s: Annotated[float, Field(ge=0, description="how late a bundle may be")] = 900.0
+    ack_wait_s: Annotated[float, Field(ge=1, description="silence after which NATS delivers again")] = 60.0
+    grace_s: Annotated[float, Field(ge=0, description="time to finish at SIGTERM")] = 25.0
+    log_format: Annotated[Literal["auto", "text", "json"], Field(description="auto: text on a terminal")] = "auto"
+    worker: Annotated[
+        str, Field(description="name of this worker in references", default_factory=_worker, min_length=1)
+    ]
+
+    access_key_id: Annotated[str | None, Field(validation_alias="AWS_ACCESS_KEY_ID")] = None
+    secret_access_key: Annotated[SecretStr | None, Field(validation_alias="AWS_SECRET_ACCESS_KEY")] = None
+    session_token: Annotated[SecretStr | None, Field(validation_alias="AWS_SESSION_TOKEN")] = None
+    region: Annotated[str, Field(validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))] = "us-east-1"
+    endpoint_url: Annotated[
+        str | None,
+        Field(validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), pattern=r"^https?://[^/@]+/?$"),
+    ] = None
+    ca_bundle: Annotated[Path | None, Field(validation_alias="AWS_CA_BUNDLE")] = None
+
+    @property
+    def s3(self) -> S3Access:
+        """How to reach the bucket."""
+        return S3Access(
+            bucket=self.bucket,
+            prefix=self.prefix,
+            endpoint_url=self.endpoint_url,
+            region=self.region,
+            access_key_id=self.access_key_id,
+            secret_access_key=_bare(self.secret_access_key),
+            session_token=_bare(self.session_token),
+            ca_bundle=self.ca_bundle,
+            connections=self.slots + 4,
+        )
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        BadInput: every problem at once, each with the variable and what is expected.
+    """
+    problems = list(_unknown(os.environ))
+    settings = None
+    try:
+        settings = Settings()  # type: ignore[call-arg] # filled from the environment
+    except ValidationError as error:
+        problems += [_told(each) for each in error.errors()]
+    if settings is None or problems:
+        raise BadInput("the settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
+    if (settings.access_key_id is None) != (settings.secret_access_key is None):
+        raise BadInput("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is not set")
+    return settings
+
+
+def nats_access() -> NatsAccess:
+    """Read where NATS is from the environment.
+
+    Raises:
+        BadInput: NATS_URL is not set, or a file that it needs is not there.
+    """
+    access = NatsAccess.from_environment(os.environ)
+    if access is None:
+        raise BadInput("NATS_URL is not set; expected the server, for example nats://127.0.0.1:4222")
+    return access
+
+
+def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """List (variable, value, meaning) of every setting; secrets as ***."""
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        yield (
+            _variable(name),
+            "***" if isinstance(value, SecretStr) else str(value if value is not None else ""),
+            (field.description or ""),
+        )
+
+
+def _bare(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias if name in Settings.model_fields else None
+    if isinstance(alias, AliasChoices):
+        return " or ".join(str(choice) for choice in alias.choices)
+    return alias if isinstance(alias, str) else f"{_PREFIX}{name.upper()}"
+
+
+def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
+    known = [_variable(name) for name in Settings.model_fields]
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known:
+            near = nearest(name, known)
+            yield f"{name} is not a setting" + (f"; did you mean {near}?" if near else "")
+
+
+def _told(error: object) -> str:
+    assert isinstance(error, dict)
+    name = str(error["loc"][0])
+    variable = name if name.isupper() else _variable(name)
+    if error["type"] == "missing":
+        return f"{variable} is not set; expected the {Settings.model_fields[name].description}"
+    is_secret = "SECRET" in variable or "TOKEN" in variable
+    found = "" if is_secret else f", found {str(error['input'])!r}"
+    return f"{variable}: {error['msg'][0].lower()}{error['msg'][1:]}{found}"
