@@ -12,7 +12,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the main job end to end on real servers, then stop them
-	@$(BIN)/python tests/demo.py
+	@$(BIN)/python -m tests.demo
 
 test: $(READY) ## Run every test, real nats-server and real S3 server included
 	@$(BIN)/python -m pytest
@@ -25,8 +25,8 @@ types: $(READY) ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
 bench: $(READY) ## Measure ours and its peers side by side; prints medians and ratios
-	@$(BIN)/python tests/bench/startup.py
-	@$(BIN)/python tests/bench/throughput.py
+	@$(BIN)/python -m tests.bench.startup
+	@$(BIN)/python -m tests.bench.throughput
 
 clean: ## Remove everything that the other targets made
 	@rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache
