@@ -18,8 +18,9 @@ from structlog.typing import FilteringBoundLogger
 from archiver.core.announcement import FAILED, dead_letter, dead_letter_id
 from archiver.core.backoff import INFRASTRUCTURE
 from archiver.core.outcome import Ack, Dead, Outcome, Retry
+from archiver.core.values import Message
 from archiver.errors import BusUnavailable
-from archiver.ports import Announcer, Clock, Delivery, Inbox, Message
+from archiver.ports import Announcer, Clock, Delivery, Inbox
 
 _FETCH_WAIT_S = 1.0
 _PROGRESS_FOR_S = 600.0  # a worker that needs longer than ten minutes for one message is stuck

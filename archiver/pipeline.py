@@ -23,8 +23,9 @@ from archiver.core.backoff import BUNDLE_NOT_THERE, INFRASTRUCTURE
 from archiver.core.keys import ref_key
 from archiver.core.outcome import Ack, Dead, DeadReason, Outcome, Retry
 from archiver.core.reference import Reference, Source
+from archiver.core.values import Message
 from archiver.errors import BundleMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
-from archiver.ports import Announcer, BundleSource, Message
+from archiver.ports import Announcer, BundleSource
 from contracts import PreparedEvent, check_payload, load_contract
 
 

@@ -7,33 +7,17 @@ to try is the pipeline's decision.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
-    from datetime import datetime
-
-    from contracts import PreparedEvent
+from archiver.core.values import Backlog, Listed, Message, Stored
+from contracts import PreparedEvent
 
 Body = bytes | BinaryIO
 """What is stored: bytes, or a seekable binary file read from its start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the store said of a write: `version_id` where the bucket keeps versions, else None."""
-
-    version_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One listed object: its key and its size in bytes."""
-
-    key: str
-    size_bytes: int
 
 
 class ObjectStore(Protocol):
@@ -119,19 +103,6 @@ class Clock(Protocol):
         """Return the current time, aware, in UTC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One delivery of one message: the bytes, and what the bus says of them."""
-
-    subject: str
-    payload: bytes
-    stream: str
-    sequence: int
-    deliveries: int
-    received_at: datetime
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
 class Delivery(Protocol):
     """One message in our hands, until it is answered. Unanswered, the bus delivers it again."""
 
@@ -154,14 +125,6 @@ class Delivery(Protocol):
 
     async def still_working(self) -> None:
         """Ask for more time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much is waiting: never delivered, and delivered but not yet answered (delayed retries included)."""
-
-    undelivered: int
-    unanswered: int
 
 
 class Inbox(Protocol):

@@ -17,7 +17,7 @@ from contracts.schema_rules import ROOT, phrase, rule_of
 from contracts.strict_json import Limits, MalformedPayload, parse_payload
 from contracts.suggestion import nearest
 from contracts.timestamps import is_rfc3339
-from contracts.violation import Rule, Severity, Violation, pointer, show, withhold
+from contracts.violation import Rule, Severity, Violation, key_token, pointer, show, withhold
 
 Profile = Literal["emitter", "consumer"]
 """Who asks: an emitter may send only what the contract names; a consumer reads on past what it does not know."""
@@ -155,7 +155,7 @@ def _schema_violations(payload: object, validator: Any, contract: Contract) -> I
             known = _known_names(contract.schema, path)
             for name in error.kind.unexpected:
                 near = nearest(name, known)
-                yield _violation(rule, pointer(*place, _safe(name)), f"the key {show(name)}", near and show(near))
+                yield _violation(rule, pointer(*place, key_token(name)), f"the key {show(name)}", near and show(near))
         elif keyword == "type" or pointer(*place) not in mistyped:  # a wrong type explains the rest
             rule = contract.rules[f"{path or ROOT}/{keyword}"]
             value = error.instance
@@ -172,11 +172,6 @@ def _known_names(schema: Mapping[str, Any], path: str) -> list[str]:
     for name in filter(None, path.split(".")):
         schema = schema["properties"][name]
     return list(schema["properties"])
-
-
-def _safe(name: str) -> str:
-    """Return the name of a key for a pointer; one that is long, unprintable or maybe a secret is not shown."""
-    return name if name.isprintable() and show(name)[1:-1] == repr(name)[1:-1] else "…"
 
 
 def _is_withheld(contract: Contract, place: tuple[str | int, ...]) -> bool:
@@ -209,7 +204,7 @@ def _walk(value: object, place: str) -> Iterator[tuple[str, object]]:
     yield place, value
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from _walk(item, place + pointer(_safe(name)))
+            yield from _walk(item, place + pointer(key_token(name)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, f"{place}/{index}")

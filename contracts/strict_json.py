@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from contracts.errors import KitError
-from contracts.violation import pointer, show
+from contracts.violation import key_token, pointer, show
 
 LARGEST_EXACT_INTEGER: Final = 2**53 - 1  # RFC 7493 section 2.2
 
@@ -92,7 +92,8 @@ def _decode(raw: bytes, limits: Limits) -> str:
 def _depth(text: str) -> int:
     """Return the deepest nesting, without parsing: the parser itself recurses."""
     depth = deepest = 0
-    for bracket in re.findall(r'"(?:[^"\\]|\\.)*(?:"|$)|[\[{\]}]', text, re.DOTALL):
+    # A string ends at its quote or with the text, so that each one matches and no letter is read twice.
+    for bracket in re.findall(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[{\]}]', text, re.DOTALL):
         if bracket in "[{":
             depth += 1
             deepest = max(deepest, depth)
@@ -199,16 +200,16 @@ def _walk(value: object, path: tuple[str | int, ...]) -> Iterator[Malformation]:
         shown = value.text if len(value.text) <= 40 else value.text[:39] + "…"
         yield Malformation("payload/number", pointer(*path), shown)
     elif isinstance(value, str) and _is_broken(value):
-        yield Malformation("payload/surrogate", pointer(*path), ascii(value[:80]))
+        yield Malformation("payload/surrogate", pointer(*path), _lone_surrogate(value))
     elif isinstance(value, _Repeated):
         for name in value.keys_twice:
             yield Malformation(
-                "payload/duplicate-key", pointer(*path, _safe(name)), f"the key {show(name)} more than once"
+                "payload/duplicate-key", pointer(*path, key_token(name)), f"the key {show(name)} more than once"
             )
         for name, item in value.items():
             if _is_broken(name):
-                yield Malformation("payload/surrogate", pointer(*path, _safe(name)), "a key with a lone surrogate")
-            yield from _walk(item, (*path, _safe(name)))
+                yield Malformation("payload/surrogate", pointer(*path, key_token(name)), f"a key with {_lone_surrogate(name)}")
+            yield from _walk(item, (*path, key_token(name)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, (*path, index))
@@ -222,5 +223,6 @@ def _is_broken(text: str) -> bool:
     return False
 
 
-def _safe(name: str) -> str:
-    return name.encode(errors="backslashreplace").decode()
+def _lone_surrogate(text: str) -> str:
+    found = next(letter for letter in text if "\ud800" <= letter <= "\udfff")
+    return f"a lone surrogate (U+{ord(found):04X})"

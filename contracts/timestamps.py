@@ -61,7 +61,7 @@ def parse_rfc3339(text: str) -> datetime:
     except OverflowError:
         instant = _FIRST if offset > timedelta() else _LAST
     if second == 60:  # section 5.7
-        _check_leap_second(text, instant)
+        _check_leap_second(text, local.replace(year=2000 + year % 400) - offset)
         microsecond = 999_999
     return instant.replace(microsecond=microsecond) if year else instant
 
@@ -99,6 +99,7 @@ def _offset(text: str, match: re.Match[str]) -> timedelta:
 
 
 def _check_leap_second(text: str, instant: datetime) -> None:
+    """Refuse second 60 elsewhere; the calendar repeats every 400 years, so `instant` may be that far off."""
     last_day = monthrange(instant.year, instant.month)[1]
     if (instant.day, instant.hour, instant.minute) != (last_day, 23, 59):
         raise InvalidTimestamp(text, "second 60 exists only at 23:59:60 UTC on the last day of a month")

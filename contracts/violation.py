@@ -65,6 +65,12 @@ def pointer(*tokens: str | int) -> str:
     return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
 
 
+def key_token(name: str) -> str:
+    """Return a key as the token of a pointer; one that is long, unprintable or maybe a secret is not shown."""
+    shown = name.isprintable() and len(name) <= SHOWN_CHARACTERS and not may_be_secret(name)
+    return name if shown else "…"
+
+
 def show(value: object) -> str:
     """Render a found value for a person: its kind where that helps, cut at 80 characters, no secrets."""
     if isinstance(value, str):

@@ -12,8 +12,8 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
+from archiver.core.values import Backlog, Message
 from archiver.errors import BusUnavailable
-from archiver.ports import Backlog, Message
 from contracts import Unreachable, publish_confirmed
 
 _CONFIRM_WITHIN_S = 5.0

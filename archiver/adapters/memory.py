@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from archiver.core.values import Listed, Stored
 from archiver.errors import KeyMissing, KeyTaken, StoreUnavailable
-from archiver.ports import Listed, Stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -3,7 +3,7 @@
 What obstore 0.12 does by itself, and what is done about it here:
 - it tries again for up to three minutes: switched off, since the pipeline decides;
 - AWS_ENDPOINT_URL_S3 of the environment beats its argument `endpoint`: the argument of that very name is
-  used, and credentials come from a provider, which the environment does not beat;
+  always given, and credentials come from a provider, which the environment does not beat;
 - it knows no profiles, and asks the instance's metadata service instead: boto3's chain is asked for it;
 - it raises AlreadyExistsError for 409 and 304 as for 412: the status is read from its text;
 - its `list` takes whole path segments only, and its `offset` is of no use with SeaweedFS 4.48, which skips
@@ -24,8 +24,8 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from archiver.core.s3_access import in_key_order, refusal
+from archiver.core.values import Listed, Stored
 from archiver.errors import KeyMissing, StoreUnavailable
-from archiver.ports import Listed, Stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -65,9 +65,8 @@ class ObstoreStore:
             "region": access.region,
             "checksum_algorithm": "SHA256",
             "virtual_hosted_style_request": not access.path_style,
+            "aws_endpoint_url_s3": access.endpoint_url or _aws_endpoint(access),
         }
-        if access.endpoint_url:
-            config["aws_endpoint_url_s3"] = access.endpoint_url
         self._store = S3Store(
             access.bucket,
             config=config,
@@ -206,6 +205,11 @@ def _read_and_hash(body: Body) -> tuple[bytes, str]:
         body.seek(0)
         data = body.read()
     return data, hashlib.sha256(data).hexdigest()
+
+
+def _aws_endpoint(access: S3Access) -> str:
+    host = f"s3.{access.region}.amazonaws.com"  # what obstore would use, were there nothing in the environment
+    return f"https://{host}" if access.path_style else f"https://{access.bucket}.{host}"
 
 
 def _credentials(access: S3Access) -> S3CredentialProvider:

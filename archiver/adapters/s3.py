@@ -17,8 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from archiver.core.s3_access import in_key_order, refusal
+from archiver.core.values import Listed, Stored
 from archiver.errors import StoreUnavailable
-from archiver.ports import Listed, Stored
 from contracts import BadInput
 
 if TYPE_CHECKING:

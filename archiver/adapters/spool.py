@@ -88,7 +88,7 @@ class SpoolSource:
             ) from error
         try:
             # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             return os.open(path.name, flags, dir_fd=directory)
         except FileNotFoundError:
             raise BundleMissing(str(path)) from None

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archiver.core.outcome import Dead
 from archiver.core.reference import Reference
-from archiver.ports import Message
+from archiver.core.values import Message
 
 ARCHIVED: Final = "kaizen.schedule.archived"
 FAILED: Final = "kaizen.archive.failed"

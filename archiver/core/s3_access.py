@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from archiver.ports import Listed
+    from archiver.core.values import Listed
     from contracts import KitError
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TextIO
 
-import click
-
 from contracts.check import Result
 from contracts.violation import Severity
+
+_COLORS = {"red": 31, "green": 32, "yellow": 33}
 
 
 class TextReport:
@@ -51,7 +51,7 @@ class TextReport:
         self._output.write(line + "\n")
 
     def _paint(self, text: str, color: str) -> str:
-        return click.style(text, fg=color, bold=True) if self._color else text
+        return f"\x1b[1;{_COLORS[color]}m{text}\x1b[0m" if self._color else text
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,46 @@
+"""Plain values that pass between the pipeline and the world."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One delivery of one message: the bytes, and what the bus says of them.
+
+    `received_at` is when the stream took it, aware, in UTC; `deliveries` counts from 1.
+    """
+
+    subject: str
+    payload: bytes
+    stream: str
+    sequence: int
+    deliveries: int
+    received_at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much is waiting: never delivered, and delivered but not yet answered (delayed retries included)."""
+
+    undelivered: int
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the store said of a write: `version_id` where the bucket keeps versions, else None."""
+
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One listed object: its key and its size in bytes."""
+
+    key: str
+    size_bytes: int
