@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 from contracts.registry import Contract, load_contract, subjects
@@ -28,7 +29,8 @@ class Result:
     """What a check found: `violations` in document order.
 
     `contract` is `subject@version`, or None where none could be told. `is_json` says whether `payload` was
-    strict JSON; where not, `payload` is None.
+    strict JSON; where not, `payload` is None. `fixture` is the file that says what was expected, where there is
+    one, and `reproduce` a command that makes this check alone.
     """
 
     source: str
@@ -36,6 +38,8 @@ class Result:
     payload: Any
     violations: tuple[Violation, ...]
     is_json: bool = True
+    fixture: Path | None = None
+    reproduce: str | None = None
 
     def passes(self, fail_on: Severity = Severity.ERROR) -> bool:
         """Say whether nothing as grave as `fail_on` was found; with `warning`, everything counts."""

@@ -208,7 +208,8 @@ def _walk(value: object, path: tuple[str | int, ...]) -> Iterator[Malformation]:
             )
         for name, item in value.items():
             if _is_broken(name):
-                yield Malformation("payload/surrogate", pointer(*path, key_token(name)), f"a key with {_lone_surrogate(name)}")
+                found = f"a key with {_lone_surrogate(name)}"
+                yield Malformation("payload/surrogate", pointer(*path, key_token(name)), found)
             yield from _walk(item, (*path, key_token(name)))
     elif isinstance(value, list):
         for index, item in enumerate(value):

@@ -36,6 +36,7 @@ _NATS = click.option("--nats", "url", metavar="URL", help="NATS server.  [defaul
     type=click.Choice(["markdown", "json"]),
     default="markdown",
     show_default=True,
+    help="Format of the bundle.",
 )
 @click.option("--program", default="kaizen-agentic", show_default=True, help="The program to run, by name or path.")
 @_SPOOL
@@ -48,6 +49,7 @@ _NATS = click.option("--nats", "url", metavar="URL", help="NATS server.  [defaul
     default=60.0,
     show_default=True,
     metavar="SECONDS",
+    help="How long the program may take.",
 )
 def emit(  # noqa: PLR0913 - one parameter for each flag
     agent: str,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol, TextIO
 
 from contracts.check import Result
 from contracts.errors import BadInput
-from contracts.reports.json_report import JsonReport
-from contracts.reports.junit import JUnitReport
-from contracts.reports.text import TextReport
 from contracts.suggestion import nearest
 from contracts.violation import Severity
 
@@ -27,12 +25,12 @@ class Report(Protocol):
         """Write what comes after the last result."""
 
 
-FORMATS: Final[Mapping[str, Callable[[TextIO, Severity], Report]]] = {
-    "text": TextReport,
-    "json": JsonReport,
-    "junit": JUnitReport,
+FORMATS: Final[Mapping[str, str]] = {
+    "text": "text:TextReport",
+    "json": "json_report:JsonReport",
+    "junit": "junit:JUnitReport",
 }
-"""Report formats by name; each is made of its output and the severity that fails a run."""
+"""Report formats by name, each with its class, which is imported when it is asked for."""
 
 
 @contextmanager
@@ -51,7 +49,7 @@ def open_report(spec: str, fail_on: Severity) -> Iterator[Report]:
             + f"\n  known: {', '.join(FORMATS)}"
         )
     if not path:
-        report = FORMATS[name](sys.stdout, fail_on)
+        report = _make(name, sys.stdout, fail_on)
         yield report
         report.close()
         return
@@ -60,6 +58,12 @@ def open_report(spec: str, fail_on: Severity) -> Iterator[Report]:
     except OSError as error:
         raise BadInput(f"cannot write the {name} report to {path}: {error.strerror}") from None
     with file:
-        report = FORMATS[name](file, fail_on)
+        report = _make(name, file, fail_on)
         yield report
         report.close()
+
+
+def _make(name: str, output: TextIO, fail_on: Severity) -> Report:
+    module, _, class_name = FORMATS[name].partition(":")
+    report: Report = getattr(import_module(f"contracts.reports.{module}"), class_name)(output, fail_on)
+    return report

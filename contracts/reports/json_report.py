@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from importlib.metadata import version
 from typing import TextIO
 
 from contracts.check import Result
@@ -19,6 +18,8 @@ class JsonReport:
     def __init__(self, output: TextIO, fail_on: Severity) -> None:
         self._output, self._fail_on = output, fail_on
         self._payloads = self._failed = 0
+        from importlib.metadata import version  # noqa: PLC0415 - 26 ms that the other reports do not need
+
         head = {
             "report_version": REPORT_VERSION,
             "tool": "contracts",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TextIO
-from xml.sax.saxutils import escape, quoteattr
 
 from contracts.check import Result
 from contracts.violation import Severity
@@ -45,8 +45,9 @@ class JUnitReport:
 
 
 def _text(text: str) -> str:
-    return escape(_NOT_XML.sub("\ufffd", text))
+    return html.escape(_NOT_XML.sub("\ufffd", text), quote=False)
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_NOT_XML.sub("\ufffd", text))
+    """Quote for an attribute; line breaks as references, which a parser would otherwise read as spaces."""
+    return '"' + html.escape(_NOT_XML.sub("\ufffd", text)).replace("\n", "&#10;") + '"'
