@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import BinaryIO
 
 from archiver.core.keys import blob_key, conflict_key, ref_key
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
@@ -45,7 +44,7 @@ class Archive:
             StoreUnavailable: nothing is known; the same call may be made again.
             DigestMismatch: what reads back is wrong, also after it was written once more.
         """
-        digest, size = await asyncio.to_thread(_hash, bundle.file)  # (3)
+        digest, size = await asyncio.to_thread(_hash, bundle)  # (3)
         key = blob_key(digest, event.bundle.ending)
         content_type = _CONTENT_TYPES[event.bundle.ending]
         metadata = {"content-sha256": digest, "content-length": str(size), "codec": "identity"}
@@ -160,10 +159,11 @@ async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:
     return b"".join(chunks)
 
 
-def _hash(file: BinaryIO) -> tuple[str, int]:
-    file.seek(0)
+def _hash(bundle: Bundle) -> tuple[str, int]:
+    """Hash what the bundle had when it was opened; one that still grows is refused when it is closed."""
+    bundle.file.seek(0)
     digest, size = sha256(), 0
-    while chunk := file.read(_CHUNK_BYTES):
+    while chunk := bundle.file.read(min(_CHUNK_BYTES, bundle.size_bytes - size)):
         digest.update(chunk)
         size += len(chunk)
     return digest.hexdigest(), size

@@ -133,6 +133,7 @@ class S3Server(ChildProcess):
                 return
 
     def end(self, how: signal.Signals, grace_s: float | None) -> None:
+        """See `ChildProcess.end`; removes the sockets that weed leaves behind."""
         super().end(how, grace_s)
         self._remove_sockets()
 

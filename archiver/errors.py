@@ -7,6 +7,7 @@ KitError (contracts)                  exit status on the command line
 ├── KeyTaken                          1   a create-only write found the key in use
 ├── KeyMissing                        1   nothing is stored under that key
 ├── BundleMissing                     1   the emitter's bundle is not in the spool
+│   └── BundleUnsettled               1   it is still being written
 ├── BundleRefused                     1   it is there, and must not be read
 ├── DigestMismatch                    1   what came back is not what the key promises
 ├── NotArchived                       1   no reference for what was asked for
@@ -93,8 +94,15 @@ class BundleMissing(KitError):
         return f"no bundle at {self.where}"
 
 
+class BundleUnsettled(BundleMissing):
+    """The bundle is still being written: as good as not there yet."""
+
+    def __str__(self) -> str:
+        return f"the bundle at {self.where} changed while it was read; emitters write aside and rename"
+
+
 class BundleRefused(KitError):
-    """The bundle is there and must not be read: a link, a device, too large, or it changed while being read."""
+    """The bundle is there and must not be read: a link, a device, or too large."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(where, why)

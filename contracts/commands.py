@@ -6,8 +6,8 @@ import re
 import shlex
 from functools import lru_cache
 
-# Letters that mean themselves to every POSIX shell: the common case, without a tokeniser.
-_PLAIN = re.compile(r"[A-Za-z0-9_./:=@%+,-]+(?: [A-Za-z0-9_./:=@%+,-]+)*")
+# Letters that mean themselves to every shell, cmd.exe included: the common case, without a tokeniser.
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=@+,-]+(?: [A-Za-z0-9_./:=@+,-]+)*")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _OPERATORS = re.compile(r"[;&|<>()`$\r\n]")
 _EXPANSIONS = re.compile(r"[`$]")
@@ -40,7 +40,7 @@ def split_command(text: str, *, windows: bool = False, placeholders: bool = Fals
     if _PLAIN.fullmatch(text):
         return tuple(text.split(" "))
     if placeholders:
-        text = _PLACEHOLDER.sub(lambda match: match.group()[1:-1], text)
+        text = _PLACEHOLDER.sub(lambda match: match.group()[1:-1].replace("|", "/"), text)
     return _split_windows(text) if windows else _split_posix(text)
 
 

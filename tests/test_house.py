@@ -36,7 +36,7 @@ ONLY_IN = {
     "rfc8785": ("contracts/identity.py",),
     "pydantic": ("archiver/settings.py",),
     "pydantic_settings": ("archiver/settings.py",),
-    "subprocess": ("contracts/emitters/program.py", "archiver/child_process.py"),
+    "subprocess": ("contracts/emitters/", "archiver/child_process.py"),
 }
 # Where -> what lies above or beside it, and may not be imported there.
 MAY_NOT_IMPORT = {

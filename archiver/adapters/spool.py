@@ -16,7 +16,7 @@ import stat
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from archiver.errors import BundleMissing, BundleRefused, StoreUnavailable
+from archiver.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
 from archiver.ports import Bundle
 from contracts import spool_name
 
@@ -44,13 +44,14 @@ class SpoolSource:
 
     @asynccontextmanager
     async def open(self, event: PreparedEvent) -> AsyncIterator[Bundle]:
-        """Open the bundle of `event`; on leaving, refuse it if it was written to meanwhile.
+        """Open the bundle of `event`; on leaving, disown it if it was written to meanwhile.
 
         So what was read may be stored inside the block, and is relied upon only after it.
 
         Raises:
             BundleMissing: not there (yet).
-            BundleRefused: no plain file of one name, larger than `max_bytes`, or changed while it was read.
+            BundleUnsettled: it changed while it was read.
+            BundleRefused: no plain file of one name, or larger than `max_bytes`.
             StoreUnavailable: the directory cannot be opened, or reading fails; no event is to blame.
         """
         path = self._directory / spool_name(event)
@@ -66,7 +67,7 @@ class SpoolSource:
             # Of the open file, not of the name: a bundle replaced by renaming leaves us the old one, whole.
             after = os.fstat(file.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise BundleRefused(str(path), "it changed while it was read; emitters write aside and rename")
+            raise BundleUnsettled(str(path))
 
     def _open(self, path: Path) -> tuple[BinaryIO, os.stat_result]:
         descriptor = self._descriptor(path)

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 SCHEMA: Final = "kaizen.archive.ref"
 VERSION: Final = "1"
-MAX_BYTES: Final = 1 << 20
-"""A reference is an event of at most 64 KiB and a few lines; a larger object is not one of ours."""
+MAX_BYTES: Final = 4 << 20
+"""A larger object is not one of ours: an event of 64 KiB, of lists in lists, grows up to 18 times when indented."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +89,5 @@ def read_reference(raw: bytes) -> Reference:
             archived_at=record["archived_at"],
             archiver=record["archiver"],
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotAReference(f"not a {SCHEMA} record: {type(error).__name__}: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.check import Result, check_payload
-from contracts.emitters.payload import BrokenPrepareOutput, prepared_payload
+from contracts.emitters.payload import prepared_payload
 from contracts.emitters.program import PrepareCommand
 from contracts.emitters.spool import Draft, Spool
 from contracts.errors import KitError
@@ -94,16 +93,7 @@ async def publish_spooled(spool: Spool, path: Path, publish: Publish) -> None:
 
 def _document(command: PrepareCommand, draft: Draft, timeout_s: float) -> Any:
     """Return what `--format json` prints: the bundle itself where it is JSON, else of a second run."""
-    if command.format == "json":
-        draft.file.flush()
-        raw = draft.path.read_bytes()
-        asked = command
-    else:
-        asked = PrepareCommand(command.program, command.agent, command.root, "json")
-        sink = io.BytesIO()
-        asked.run(sink, timeout_s=timeout_s)
-        raw = sink.getvalue()
-    try:
-        return json.loads(raw)
-    except ValueError as error:
-        raise BrokenPrepareOutput(asked.text, f"the prepare command's output is not JSON: {error}") from None
+    if command.format != "json":
+        return command.document(timeout_s=timeout_s)
+    draft.file.flush()
+    return command.read_document(draft.path.read_bytes())

@@ -6,22 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from contracts.emitters.program import PrepareCommand
-from contracts.errors import KitError
+from contracts.emitters.program import BrokenPrepareOutput, PrepareCommand
 
 FLAGS: Final = ("agent_prompt_found", "has_memory", "has_metrics", "pointers")
 """The keys of `schedule prepare --format json` that map 1:1 onto bundle.*, in the spec's words."""
-
-
-class BrokenPrepareOutput(KitError):
-    """`schedule prepare --format json` did not print what the spec says that it does."""
-
-    def __init__(self, command: str, problem: str) -> None:
-        super().__init__(command, problem)
-        self.command, self.problem = command, problem
-
-    def __str__(self) -> str:
-        return f"{self.problem}\n  printed by: {self.command}\n  expected a JSON object with {', '.join(FLAGS)}"
 
 
 def prepared_payload(

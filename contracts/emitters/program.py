@@ -1,29 +1,35 @@
-"""Run `kaizen-agentic schedule prepare` and take what it prints; the one place that starts a program."""
+"""The prepare command: `kaizen-agentic schedule prepare`, for running and for showing."""
 
 from __future__ import annotations
 
-import os
+import io
+import json
 import shlex
 import shutil
-import signal
-import subprocess
-import tempfile
-import threading
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from subprocess import list2cmdline
+from typing import Any, BinaryIO
 
 from contracts.commands import is_windows_path
-from contracts.errors import BadInput
+from contracts.emitters.process import run_program
+from contracts.errors import BadInput, KitError
 
-_CHUNK_BYTES = 1 << 20
-_STDERR_LINES = 5
+
+class BrokenPrepareOutput(KitError):
+    """`schedule prepare --format json` did not print what the spec says that it does."""
+
+    def __init__(self, command: str, problem: str) -> None:
+        super().__init__(command, problem)
+        self.command, self.problem = command, problem
+
+    def __str__(self) -> str:
+        return f"{self.problem}\n  printed by: {self.command}\n  expected one JSON object with the flags of bundle.*"
 
 
 @dataclass(frozen=True, slots=True)
 class PrepareCommand:
-    """`schedule prepare AGENT --target ROOT [--format json]`, for running and for showing."""
+    """`schedule prepare AGENT --target ROOT [--format json]` of one program."""
 
     program: Path
     agent: str
@@ -54,59 +60,41 @@ class PrepareCommand:
     def text(self) -> str:
         """The command as the event shows it: the program by its name, wherever it is installed here."""
         words = [self.program.name, *self.arguments()]
-        return subprocess.list2cmdline(words) if is_windows_path(self.root) else shlex.join(words)
+        return list2cmdline(words) if is_windows_path(self.root) else shlex.join(words)
 
     def run(self, sink: BinaryIO, *, timeout_s: float) -> int:
-        """Run the program, copy its standard output to `sink` in bounded memory, and return the bytes copied.
+        """Render the bundle into `sink`, and return its bytes.
 
         Raises:
-            BadInput: it cannot be started, fails, or takes too long; with the last lines of its standard error.
-            OSError: `sink` cannot be written, for example because the disk is full.
+            BadInput: the program cannot be started, fails, or takes too long; with the end of its standard error.
+            OSError: `sink` cannot be written.
         """
-        with tempfile.TemporaryFile() as errors:
-            try:
-                process = subprocess.Popen(
-                    [self.program, *self.arguments()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    start_new_session=True,  # so that its children end with it
-                )
-            except OSError as error:
-                raise BadInput(f"cannot start {self.program}: {error.strerror}\n  is it executable?") from None
-            late = threading.Event()
+        done = run_program([str(self.program), *self.arguments()], sink, timeout_s=timeout_s)
+        if done.late:
+            raise BadInput(f"{self.text} did not end within {timeout_s:g} s and was stopped{done.stderr_tail()}")
+        if done.status != 0:
+            raise BadInput(f"{self.text} failed with exit status {done.status}{done.stderr_tail()}")
+        return done.copied_bytes
 
-            def stop() -> None:
-                late.set()
-                _kill(process)
+    def document(self, *, timeout_s: float) -> Any:
+        """Run with `--format json`, and return what it prints.
 
-            timer = threading.Timer(timeout_s, stop)
-            timer.start()
-            try:
-                assert process.stdout is not None
-                copied = 0
-                while chunk := process.stdout.read(_CHUNK_BYTES):
-                    sink.write(chunk)
-                    copied += len(chunk)
-                status = process.wait()
-            finally:
-                timer.cancel()
-                _kill(process)
-                process.wait()
-            if late.is_set():
-                raise BadInput(f"{self.text} did not end within {timeout_s:g} s and was stopped{_tail(errors)}")
-            if status != 0:
-                raise BadInput(f"{self.text} failed with exit status {status}{_tail(errors)}")
-            return copied
+        Raises:
+            BrokenPrepareOutput: it is not JSON.
+            BadInput: as `run`.
+        """
+        asked = replace(self, format="json")
+        sink = io.BytesIO()
+        asked.run(sink, timeout_s=timeout_s)
+        return asked.read_document(sink.getvalue())
 
+    def read_document(self, raw: bytes) -> Any:
+        """Read what `--format json` printed.
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _tail(errors: BinaryIO) -> str:
-    errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4096))
-    lines = errors.read().decode(errors="replace").splitlines()[-_STDERR_LINES:]
-    return "".join(f"\n  | {line[:200]}" for line in lines) or "\n  it printed nothing on standard error"
+        Raises:
+            BrokenPrepareOutput: it is not JSON.
+        """
+        try:
+            return json.loads(raw)
+        except ValueError as error:
+            raise BrokenPrepareOutput(self.text, f"the prepare command's output is not JSON: {error}") from None

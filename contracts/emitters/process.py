@@ -1,0 +1,105 @@
+"""Run a program within limits: the one place of `contracts` that starts one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from contracts.errors import BadInput
+
+_CHUNK_BYTES = 1 << 16
+_STDERR_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program ended. `status` is negative for a signal; `late` and `flooded` say that we stopped it.
+
+    `copied_bytes` of its standard output went to the sink; `stderr` is the end of its standard error.
+    """
+
+    status: int
+    late: bool
+    flooded: bool
+    copied_bytes: int
+    stderr: str
+
+    def stderr_tail(self, lines: int = 5) -> str:
+        """Render the last lines of standard error for a message."""
+        last = self.stderr.splitlines()[-lines:]
+        return "".join(f"\n  | {line[:200]}" for line in last) or "\n  it printed nothing on standard error"
+
+
+def run_program(
+    words: Sequence[str],
+    sink: BinaryIO,
+    *,
+    timeout_s: float,
+    max_bytes: int | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Finished:
+    """Run a program without a shell, copy its standard output to `sink` in bounded memory, and see it ended.
+
+    It has no standard input. After `timeout_s` seconds, or more than `max_bytes`, it and its children are killed.
+
+    Raises:
+        BadInput: it cannot be started.
+        OSError: `sink` cannot be written, for example because the disk is full.
+    """
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                list(words),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=None if env is None else dict(env),
+                start_new_session=True,  # so that its children end with it
+            )
+        except OSError as error:
+            raise BadInput(f"cannot start {words[0]}: {error.strerror}\n  is it there, and executable?") from None
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            _kill(process)
+
+        timer = threading.Timer(timeout_s, stop)
+        timer.start()
+        try:
+            copied, flooded = _copy(process, sink, max_bytes)
+            if flooded:
+                _kill(process)
+            status = process.wait()
+        finally:
+            timer.cancel()
+            _kill(process)
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - _STDERR_BYTES))
+        return Finished(status, late.is_set(), flooded, copied, errors.read().decode(errors="replace"))
+
+
+def _copy(process: subprocess.Popen[bytes], sink: BinaryIO, max_bytes: int | None) -> tuple[int, bool]:
+    assert process.stdout is not None
+    copied = 0
+    while chunk := os.read(process.stdout.fileno(), _CHUNK_BYTES):
+        sink.write(chunk)
+        copied += len(chunk)
+        if max_bytes is not None and copied > max_bytes:
+            return copied, True
+    return copied, False
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the program and its children; a group outlives its leader as long as it has members."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,25 @@
+"""What every test gets: a clean environment, repeatable properties, and servers on request."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.servers"]
+
+settings.register_profile("default", deadline=None)  # a busy machine is no failure
+settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+_OF_THE_OPERATOR = ("AWS_", "NATS_", "ARCHIVER_")
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+@pytest.fixture(autouse=True)
+def _environment_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(_OF_THE_OPERATOR) or name.lower() in _PROXIES:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # off EC2 it would only be waited for
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
