@@ -10,68 +10,21 @@ orders from whoever can reach loopback.
 from __future__ import annotations
 
 import http.client
-import json
 import secrets
 import socket
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from archiver.child_process import ChildProcess
-from archiver.errors import ServerDidNotStart
+from contracts import ChildProcess, NatsServer, ServerDidNotStart
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Mapping
+
+__all__ = ["NatsServer", "S3Server"]
 
 _LOOPBACK = "127.0.0.1"
 _ADMIN_GRPC_OFFSET = 10_000  # weed's own worker dials it, whatever -admin.port.grpc says
-
-
-class NatsServer(ChildProcess):
-    """A nats-server with JetStream that syncs every write; one user, whose password is in `url`.
-
-    With `port` None it chooses its port at its first start, and keeps it.
-    """
-
-    binary = "nats-server"
-
-    def __init__(
-        self, home: Path, *, port: int | None = None, user: str = "archiver", password: str | None = None
-    ) -> None:
-        super().__init__(home)
-        self.port = port
-        self._user, self._password = user, password or secrets.token_urlsafe(24)
-
-    @property
-    def url(self) -> str:
-        """As clients want it: nats://user:password@host:port."""
-        return f"nats://{self._user}:{self._password}@{_LOOPBACK}:{self.port}"
-
-    def start(self) -> None:
-        """See `ChildProcess.start`."""
-        for stale in self.home.glob("*.ports"):
-            stale.unlink()
-        settings = {
-            "host": _LOOPBACK,
-            "port": self.port or -1,
-            "server_name": "embedded",
-            "ports_file_dir": str(self.home),
-            "jetstream": {"store_dir": str(self.home / "jetstream"), "sync_interval": "always"},
-            "authorization": {"user": self._user, "password": self._password},
-        }
-        # A file, not flags, since everybody on the machine can read a command line. JSON is valid there.
-        self.run("-c", _write_private(self.home / "nats.json", settings))
-        self.wait_until(self._listens)
-
-    def _listens(self) -> bool:
-        try:
-            ports = json.loads((self.home / f"nats-server_{self.pid}.ports").read_text("utf-8"))
-            self.port = int(ports["nats"][0].rpartition(":")[2])
-            socket.create_connection((_LOOPBACK, self.port), timeout=1).close()
-        except (OSError, ValueError):  # not there, not whole, not listening yet
-            return False
-        return True
 
 
 class _Ports(NamedTuple):
@@ -160,7 +113,7 @@ class S3Server(ChildProcess):
             f"-filer.port.grpc={ports.filer_grpc}",
             f"-master.port.grpc={ports.master_grpc}",
             f"-volume.port.grpc={ports.volume_grpc}",
-            f"-s3.config={_write_private(self.home / 's3.json', {'identities': identities})}",
+            f"-s3.config={self.write_private('s3.json', {'identities': identities})}",
             # Relative: the path of a socket is limited to 108 bytes, and by default they lie in /tmp.
             "-filer.localSocket=filer.sock",
             "-s3.localSocket=s3.sock",
@@ -229,11 +182,3 @@ def _get(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _write_private(path: Path, content: Mapping[str, object]) -> Path:
-    path.unlink(missing_ok=True)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(content), "utf-8")
-    return path

@@ -10,8 +10,7 @@ KitError (contracts)                  exit status on the command line
 │   └── BundleUnsettled               1   it is still being written
 ├── BundleRefused                     1   it is there, and must not be read
 ├── DigestMismatch                    1   what came back is not what the key promises
-├── NotArchived                       1   no reference for what was asked for
-└── ServerDidNotStart                 4   an embedded server did not come up
+└── NotArchived                       1   no reference for what was asked for
 """
 
 from __future__ import annotations
@@ -135,16 +134,3 @@ class NotArchived(KitError):
 
     def __str__(self) -> str:
         return f"{self.name!r} is not in the archive\n  {self.hint}"
-
-
-class ServerDidNotStart(KitError):
-    """An embedded server (`archiver dev`, demo, tests) did not come up; nothing of it is left running."""
-
-    exit_code = Exit.UNREACHABLE
-
-    def __init__(self, server: str, why: str, next_step: str) -> None:
-        super().__init__(server, why, next_step)
-        self.server, self.why, self.next_step = server, why, next_step
-
-    def __str__(self) -> str:
-        return f"{self.server} did not start: {self.why}\n  next: {self.next_step}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger
 
 
@@ -12,13 +14,19 @@ def open_log(style: str) -> FilteringBoundLogger:
     """Open the log; `style` is text, json, or auto: text where standard error is a terminal."""
     terminal = sys.stderr.isatty()
     as_text = style == "text" or (style == "auto" and terminal)
-    renderer = structlog.dev.ConsoleRenderer(colors=terminal) if as_text else structlog.processors.JSONRenderer()
+    # Tracebacks without the values of local variables, which structlog shows by default: among them are secrets.
+    tracebacks = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
+        if as_text
+        else structlog.processors.JSONRenderer()
+    )
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if as_text else [structlog.processors.dict_tracebacks]),
+            *([] if as_text else [tracebacks]),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(20),

@@ -14,7 +14,7 @@ is retried for as long as it lasts. This module knows no driver; it speaks to `p
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from archiver.archive import Archive
@@ -55,7 +55,7 @@ class Pipeline:
                 reference, repeated = await self.archive.find(event), True
                 if reference is None:
                     return self._without_bundle(message, error)
-            await self._announce(event, reference)  # (7)
+            await self._announce(message, event, reference)  # (7)
         except BundleRefused as error:
             return Dead(DeadReason.BUNDLE_REFUSED, str(error))
         except (StoreUnavailable, BusUnavailable, DigestMismatch) as error:
@@ -69,7 +69,9 @@ class Pipeline:
         # Only now, with the bundle closed, is it known that it did not change while it was read.
         return await self.archive.write_reference(event, _source(message), stored)
 
-    async def _announce(self, event: PreparedEvent, reference: Reference) -> None:
+    async def _announce(self, message: Message, event: PreparedEvent, reference: Reference) -> None:
+        if not reference.source.sequence:  # `archiver put` wrote it, which knows no stream; the contract asks for one
+            reference = replace(reference, source=_source(message))
         payload = archived_event(reference, ref_key(event), prefix=self.archive.identity.prefix)
         await self.announcer.announce(ARCHIVED, payload, message_id=archived_id(event.key))
 

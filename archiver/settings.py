@@ -19,6 +19,9 @@ from archiver.core.s3_access import S3Access
 from contracts import BadInput, NatsAccess, nearest
 
 _PREFIX = "ARCHIVER_"
+_NATS_NAME = r"^[^\s.*>/\\]+$"  # of streams and consumers; nats-py raises ValueError for others
+_BUCKET = r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$"  # as contract kaizen.schedule.archived@1 has it
+_FOLDERS = r"^/?([^/.\s][^/\s]*/)*([^/.\s][^/\s]*)?$"  # no empty segment, no '.' and '..'
 
 
 def _worker() -> str:
@@ -30,11 +33,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    bucket: Annotated[str, Field(min_length=3, max_length=63, description="bucket that holds blobs and references")]
-    prefix: Annotated[str, Field(description="part of the bucket that the archive lives in")] = ""
+    bucket: Annotated[
+        str, Field(min_length=3, max_length=63, pattern=_BUCKET, description="bucket that holds blobs and references")
+    ]
+    prefix: Annotated[
+        str, Field(max_length=500, pattern=_FOLDERS, description="part of the bucket that the archive lives in")
+    ] = ""
     spool: Annotated[Path | None, Field(description="directory where emitters leave bundles; `run` needs it")] = None
-    stream: Annotated[str, Field(description="stream that holds the events")] = "KAIZEN_SCHEDULE"
-    consumer: Annotated[str, Field(description="durable consumer that all workers share")] = "archiver"
+    stream: Annotated[str, Field(pattern=_NATS_NAME, description="stream that holds the events")] = "KAIZEN_SCHEDULE"
+    consumer: Annotated[str, Field(pattern=_NATS_NAME, description="durable consumer that all workers share")] = (
+        "archiver"
+    )
     store: Annotated[Literal["obstore", "boto3"], Field(description="driver of the data path")] = "obstore"
     slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand")] = 16
     max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused")] = 2 << 30
@@ -84,10 +93,10 @@ def load_settings() -> Settings:
         settings = Settings()  # type: ignore[call-arg] # filled from the environment
     except ValidationError as error:
         problems += [_told(each) for each in error.errors()]
+    if bool(os.environ.get("AWS_ACCESS_KEY_ID")) != bool(os.environ.get("AWS_SECRET_ACCESS_KEY")):
+        problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is not set")
     if settings is None or problems:
         raise BadInput("the settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
-    if (settings.access_key_id is None) != (settings.secret_access_key is None):
-        raise BadInput("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is not set")
     return settings
 
 
@@ -136,9 +145,11 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
 def _told(error: object) -> str:
     assert isinstance(error, dict)
     name = str(error["loc"][0])
-    variable = name if name.isupper() else _variable(name)
+    variable = next((each for each in map(_variable, Settings.model_fields) if name in each.split(" or ")), "")
+    variable = variable or _variable(name)
     if error["type"] == "missing":
         return f"{variable} is not set; expected the {Settings.model_fields[name].description}"
-    is_secret = "SECRET" in variable or "TOKEN" in variable
+    # Before the '@' of a URL stands a password.
+    is_secret = "SECRET" in variable or "TOKEN" in variable or "@" in str(error["input"])
     found = "" if is_secret else f", found {str(error['input'])!r}"
     return f"{variable}: {error['msg'][0].lower()}{error['msg'][1:]}{found}"

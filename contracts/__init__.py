@@ -3,6 +3,7 @@
     check_payload(raw)      one payload, every violation at once            check.py
     load_contract(subject)  schema, rules, decisions and consumers as data  registry.py
     event_key(payload)      the identity of an event                        identity.py
+    assert_conforms(payload)  the same, for tests: fails with the findings  assertions.py
     parse_rfc3339(text)     RFC 3339 exactly                                timestamps.py
     PreparedEvent           the checked payload, typed                      event.py
     run(command)            a click command with our exit statuses          cli/run.py
@@ -17,10 +18,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from contracts.assertions import assert_conforms
     from contracts.check import Result, check_payload
+    from contracts.child_process import ChildProcess, find_program
     from contracts.cli.run import LazyGroup, run
     from contracts.cli.table import print_table
-    from contracts.errors import BadInput, Exit, KitError, NothingChecked, Unreachable
+    from contracts.errors import BadInput, Exit, KitError, NothingChecked, ServerDidNotStart, Unreachable
     from contracts.event import BundleInfo, PreparedEvent, spool_name
     from contracts.identity import canonical_json, event_key
     from contracts.nats_connection import (
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         connect_nats,
         publish_confirmed,
     )
+    from contracts.nats_server import NatsServer
     from contracts.registry import Contract, load_contract
     from contracts.strict_json import MalformedPayload, parse_payload
     from contracts.suggestion import nearest
@@ -39,25 +43,30 @@ if TYPE_CHECKING:
 _HOME = {
     "BadInput": "errors",
     "BundleInfo": "event",
+    "ChildProcess": "child_process",
     "Contract": "registry",
     "Exit": "errors",
     "InvalidTimestamp": "timestamps",
     "KitError": "errors",
     "MalformedPayload": "strict_json",
     "NatsAccess": "nats_connection",
+    "NatsServer": "nats_server",
     "NothingChecked": "errors",
     "PreparedEvent": "event",
     "Result": "check",
+    "ServerDidNotStart": "errors",
     "Severity": "violation",
     "Unreachable": "errors",
     "Violation": "violation",
     "Confirmation": "nats_connection",
     "LazyGroup": "cli.run",
+    "assert_conforms": "assertions",
     "canonical_json": "identity",
     "check_payload": "check",
     "close_nats": "nats_connection",
     "connect_nats": "nats_connection",
     "event_key": "identity",
+    "find_program": "child_process",
     "load_contract": "registry",
     "nearest": "suggestion",
     "parse_payload": "strict_json",
@@ -71,6 +80,7 @@ _HOME = {
 __all__ = [
     "BadInput",
     "BundleInfo",
+    "ChildProcess",
     "Confirmation",
     "Contract",
     "Exit",
@@ -79,17 +89,21 @@ __all__ = [
     "LazyGroup",
     "MalformedPayload",
     "NatsAccess",
+    "NatsServer",
     "NothingChecked",
     "PreparedEvent",
     "Result",
+    "ServerDidNotStart",
     "Severity",
     "Unreachable",
     "Violation",
+    "assert_conforms",
     "canonical_json",
     "check_payload",
     "close_nats",
     "connect_nats",
     "event_key",
+    "find_program",
     "load_contract",
     "nearest",
     "parse_payload",

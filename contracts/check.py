@@ -30,7 +30,8 @@ class Result:
 
     `contract` is `subject@version`, or None where none could be told. `is_json` says whether `payload` was
     strict JSON; where not, `payload` is None. `fixture` is the file that says what was expected, where there is
-    one, and `reproduce` a command that makes this check alone.
+    one, with `fixture_line` where all of it stands on one line (1 is the first), and `reproduce` a command that
+    makes this check alone.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Result:
     is_json: bool = True
     fixture: Path | None = None
     reproduce: str | None = None
+    fixture_line: int | None = None
 
     def passes(self, fail_on: Severity = Severity.ERROR) -> bool:
         """Say whether nothing as grave as `fail_on` was found; with `warning`, everything counts."""
@@ -108,7 +110,7 @@ def _violations(payload: object, raw: bytes, contract: Contract, profile: Profil
         if sweep is not None and not sweep(text):
             continue
         context = Context(payload, params)
-        for place, value in _select(payload, params["at"]):
+        for place, value in select(payload, params["at"]):
             if isinstance(value, kind) and not isinstance(value, bool):
                 for problem in check(value, context):
                     yield _violation(rule, place, problem.found, problem.nearest)
@@ -183,10 +185,10 @@ def _is_withheld(contract: Contract, place: tuple[str | int, ...]) -> bool:
     return at in contract.withheld
 
 
-def _select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
+def select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
     """Yield (pointer, value) for each value that `at` selects: a pointer, `/*` for items, `**` for every string."""
     if at == "**":
-        yield from ((place, value) for place, value in _walk(payload, "") if isinstance(value, str))
+        yield from ((place, value) for place, value in walk(payload) if isinstance(value, str))
         return
     places = [("", payload)]
     for step in at.split("/")[1:]:
@@ -204,19 +206,20 @@ def _select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
     yield from places
 
 
-def _walk(value: object, place: str) -> Iterator[tuple[str, object]]:
+def walk(value: object, place: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (pointer, value) for the value and all that is in it, in document order."""
     yield place, value
     if isinstance(value, dict):
         for name, item in value.items():
-            yield from _walk(item, place + pointer(key_token(name)))
+            yield from walk(item, place + pointer(key_token(name)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _walk(item, f"{place}/{index}")
+            yield from walk(item, f"{place}/{index}")
 
 
 def _in_document_order(payload: object, found: tuple[Violation, ...]) -> tuple[Violation, ...]:
     """Sort by where the document has the place; what is missing comes after the last entry of its parent."""
-    places = [place for place, _ in _walk(payload, "")]
+    places = [place for place, _ in walk(payload)]
     order = {place: index for index, place in enumerate(places)}
 
     def position(violation: Violation) -> tuple[int, int]:

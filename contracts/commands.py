@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 from functools import lru_cache
 
 # Letters that mean themselves to every shell, cmd.exe included: the common case, without a tokeniser.
@@ -11,9 +12,13 @@ _PLAIN = re.compile(r"[A-Za-z0-9_./:=@+,-]+(?: [A-Za-z0-9_./:=@+,-]+)*")
 _QUOTED = re.compile(r"""\\.|'[^']*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _OPERATORS = re.compile(r"[;&|<>()`$\r\n]")
 _EXPANSIONS = re.compile(r"[`$]")
+# What else a shell replaces before it runs anything: file name patterns, alternatives, a home directory; and a
+# comment, behind which the words that follow are words to shlex only.
+_REPLACED = re.compile(r"[*?]|\[[^\s\[\]]+\]|\{[^\s{},]*,[^\s{}]*\}|\{[^\s{}.]*\.\.[^\s{}]*\}|(?:(?<=\s)|^)[~#]")
 # cmd.exe has other operators, and its quotes are double quotes alone.
 _WINDOWS_QUOTED = re.compile(r'"[^"]*"')
 _WINDOWS_OPERATORS = re.compile(r"[&|<>^%\r\n]")
+_WINDOWS_SPECIAL = re.compile(r"[\s&|<>^%()]")
 # `<s>`, `<0-1>`, `<path/to/file>`: a whole word, or the value after '='; anything else with '<' redirects.
 _PLACEHOLDER = re.compile(r"(?:(?<=[\s=\"'])|^)<[A-Za-z0-9][A-Za-z0-9_.:|/-]{0,63}>(?=[\s\"']|$)")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
@@ -51,6 +56,8 @@ def _split_posix(text: str) -> tuple[str, ...]:
     bare = _QUOTED.sub("_", text)
     if found := _OPERATORS.search(bare):
         raise UnreadableCommand(f"the shell operator {found.group()!r}")
+    if found := _REPLACED.search(bare):
+        raise UnreadableCommand(f"the expansion or comment {found.group()[:1]!r}")
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
@@ -61,6 +68,8 @@ def _split_windows(text: str) -> tuple[str, ...]:
     bare = _WINDOWS_QUOTED.sub("_", text)
     if found := _WINDOWS_OPERATORS.search(bare):
         raise UnreadableCommand(f"the shell operator {found.group()!r}")
+    if any("%" in quoted for quoted in _WINDOWS_QUOTED.findall(text)):
+        raise UnreadableCommand("the expansion '%' in double quotes")
     if '"' in bare:
         raise UnreadableCommand("unbalanced quoting (no closing quotation)")
     return tuple(word.replace('"', "") for word in re.findall(r'(?:[^\s"]|"[^"]*")+', text))
@@ -75,3 +84,10 @@ def option_values(words: tuple[str, ...], option: str) -> list[str | None]:
         elif word.startswith(option + "="):
             values.append(word[len(option) + 1 :])
     return values
+
+
+def join_command(words: Iterable[str], *, windows: bool = False) -> str:
+    """Write words as one command, quoted where the platform's shell needs it: what `split_command` splits."""
+    if not windows:
+        return shlex.join(words)
+    return " ".join(f'"{word}"' if not word or _WINDOWS_SPECIAL.search(word) else word for word in words)

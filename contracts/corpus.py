@@ -46,9 +46,8 @@ class Case:
 
 def cases(contract: str, *folders: str) -> Iterator[Case]:
     """Yield the fixtures of `SUBJECT@VERSION` from the named folders, in the order of their names."""
-    subject, _, version = contract.partition("@")
-    for folder in folders or ("valid", "warnings", "invalid", "wire"):
-        for path in sorted((ROOT / subject / version / folder).glob("*.bin" if folder == "wire" else "*.json")):
+    for name in folders or ("valid", "warnings", "invalid", "wire"):
+        for path in sorted((folder(contract) / name).glob("*.bin" if name == "wire" else "*.json")):
             yield read_case(path)
 
 
@@ -84,18 +83,36 @@ def read_case(path: Path) -> Case:
         ) from None
 
 
+def files(contract: str) -> Iterator[tuple[str, Path]]:
+    """Yield (name, path) of every file in the corpus of `SUBJECT@VERSION`; the name is relative to its folder."""
+    home = folder(contract)
+    found = {path.relative_to(home).as_posix(): path for path in home.rglob("*") if path.is_file()}
+    yield from sorted((name, path) for name, path in found.items() if "__pycache__" not in name)
+
+
+def folder(contract: str) -> Path:
+    """Return the folder that holds the corpus of `SUBJECT@VERSION`."""
+    subject, _, version = contract.partition("@")
+    return ROOT / subject / version
+
+
 def _changed(version: Path, case: Mapping[str, Any]) -> bytes:
     payload = json.loads((version / "valid" / "spec-example.json").read_bytes())
     for at, value in case.get("set", {}).items():
-        parent, key = _parent(payload, at)
-        if isinstance(parent, list):
-            parent[int(key) :] = [value]
-        else:
-            parent[key] = value
+        put(payload, at, value)
     for at in case.get("remove", ()):
         parent, key = _parent(payload, at)
         del parent[int(key) if isinstance(parent, list) else key]
     return json.dumps(payload, indent=2, ensure_ascii=False).encode()
+
+
+def put(payload: Any, at: str, value: object) -> None:
+    """Set a value in a payload, in place; `at` is a pointer to a key or an item, or to the place after the last."""
+    parent, key = _parent(payload, at)
+    if isinstance(parent, list):
+        parent[int(key) : int(key) + 1] = [value]
+    else:
+        parent[key] = value
 
 
 def _parent(payload: Any, at: str) -> tuple[Any, str]:

@@ -3,7 +3,8 @@
 KitError                      1   raised on purpose; the command line prints it and exits
 ├── BadInput                  2   a file, an option or a setting that cannot be used
 ├── NothingChecked            3   there was nothing to check, which is never a pass
-└── Unreachable               4   a server did not answer
+├── Unreachable               4   a server did not answer
+└── ServerDidNotStart         4   a server of our own did not come up
 """
 
 from __future__ import annotations
@@ -60,3 +61,16 @@ class Unreachable(KitError):
 
     def __str__(self) -> str:
         return f"cannot reach {self.what} at {self.where}: {self.why}"
+
+
+class ServerDidNotStart(KitError):
+    """A server for development or tests did not come up; nothing of it is left running."""
+
+    exit_code = Exit.UNREACHABLE
+
+    def __init__(self, server: str, why: str, next_step: str) -> None:
+        super().__init__(server, why, next_step)
+        self.server, self.why, self.next_step = server, why, next_step
+
+    def __str__(self) -> str:
+        return f"{self.server} did not start: {self.why}\n  next: {self.next_step}"

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import nats
 from nats.errors import Error as NatsError
@@ -39,6 +39,8 @@ class NatsAccess:
         url = url or environ.get("NATS_URL")
         if not url:
             return None
+        if not _names_a_server(url):
+            raise BadInput("the NATS URL names no server; expected nats://[user:password@]host:port")
         paths = {name: Path(environ[name]) for name in ("NATS_CREDS", "NATS_NKEY_FILE", "NATS_CA") if environ.get(name)}
         for name, path in paths.items():
             if not path.is_file():
@@ -48,8 +50,20 @@ class NatsAccess:
     @property
     def place(self) -> str:
         """The URL without user, password or token."""
-        parts = urlsplit(self.url)
+        parts = _parts(self.url)
         return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or 4222}"
+
+
+def _parts(url: str) -> SplitResult:
+    return urlsplit(url if "://" in url else f"nats://{url}")  # a bare host:port is fine with nats-py
+
+
+def _names_a_server(url: str) -> bool:
+    try:
+        parts = _parts(url)
+        return parts.scheme in {"nats", "tls", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,3 +151,27 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     text = str(error) or type(error).__name__
     return text.removeprefix("nats: ")
+
+
+async def look_around(access: NatsAccess, subjects: list[str]) -> list[str]:
+    """Say what is there: the server's version, JetStream, and the stream of each subject.
+
+    Raises:
+        Unreachable: NATS does not answer.
+    """
+    client = await connect_nats(access, name="contracts doctor")
+    try:
+        found = [f"reached, version {client.connected_server_version}"]
+        jetstream = client.jetstream()
+        try:
+            await jetstream.account_info()
+        except (NatsError, OSError, TimeoutError) as error:
+            return [*found, f"JetStream cannot be used: {_reason(error)}"]
+        for subject in subjects:
+            try:
+                found.append(f"{subject} is kept by stream {await jetstream.find_stream_name_by_subject(subject)}")
+            except (NatsError, OSError, TimeoutError):
+                found.append(f"{subject} is kept by no stream; create it: archiver init")
+        return found
+    finally:
+        await close_nats(client)

@@ -55,9 +55,13 @@ class Context:
 
     def split(self, command: str) -> tuple[str, ...]:
         """Split a command the way its platform does, or raise UnreadableCommand."""
+        return split_command(command, windows=self.is_windows, placeholders=self.params.get("placeholders", False))
+
+    @property
+    def is_windows(self) -> bool:
+        """Say whether the command belongs to a Windows checkout."""
         _, path = resolve(self.payload, self.params.get("paths_like", "/"))
-        windows = isinstance(path, str) and is_windows_path(path)
-        return split_command(command, windows=windows, placeholders=self.params.get("placeholders", False))
+        return isinstance(path, str) and is_windows_path(path)
 
 
 def _utc(value: str, _context: Context) -> Iterator[Problem]:
@@ -88,11 +92,12 @@ def _one_command(value: str, context: Context) -> Iterator[Problem]:
         yield Problem(str(error))
 
 
+# The checks of a command's words never show one: a command is where a credential ends up by mistake.
 def _program(value: str, context: Context) -> Iterator[Problem]:
     wanted = tuple(context.params["words"])
     words = context.words(value)
     if words is not None and words[: len(wanted)] != wanted:
-        yield Problem(show(" ".join(words[: len(wanted)])), show(" ".join(wanted)))
+        yield Problem("a command that starts otherwise", show(" ".join(wanted)))
 
 
 def _argument(value: str, context: Context) -> Iterator[Problem]:
@@ -101,18 +106,18 @@ def _argument(value: str, context: Context) -> Iterator[Problem]:
         return
     found = words[position] if len(words) > position else None
     if found != wanted:
-        yield Problem("no argument there" if found is None else show(found), show(wanted))
+        yield Problem("no argument there" if found is None else "another argument there", show(wanted))
 
 
 def _option(value: str, context: Context) -> Iterator[Problem]:
     option, wanted, words = context.params["option"], context.other(), context.words(value)
     if wanted is None or words is None:
         return
-    default = context.params.get("default")
-    for found in option_values(words, option) or [default]:
+    given = option_values(words, option)
+    for found in given or [context.params.get("default")]:
         if found != wanted:
-            missing = f"no value for {option}" if option in words else f"no {option}"
-            yield Problem(missing if found in (None, default) else show(found), f"{option} {wanted}")
+            what = "no value for" if given and found is None else "another" if given else "no"
+            yield Problem(f"{what} {option}", show(f"{option} {wanted}"))
 
 
 def _mentions(value: str, context: Context) -> Iterator[Problem]:

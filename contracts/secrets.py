@@ -91,6 +91,20 @@ def secret_kind(text: str) -> str | None:
     return None
 
 
+def mask(text: str) -> str:
+    """Replace the credentials of URLs, Authorization headers and `--token abc` or `TOKEN=abc` in a command by ***.
+
+    Cheap, for what names a run: a source, a command that reproduces it. A payload's values are for `may_be_secret`.
+    """
+    text = _URL_CREDENTIALS.sub(lambda match: match[0][: match[0].index("//") + 2] + "***@", text)
+    text = _AUTHORIZATION.sub(lambda match: match[0].split()[0] + " ***", text)
+    return _ASSIGNED.sub(lambda match: _masked(match) if _is_assignment(match) else match[0], text)
+
+
+def _masked(match: re.Match[str]) -> str:
+    return match[0][: match.end("separator") - match.start()] + "***"
+
+
 def may_be_secret(text: str) -> bool:
     """Say whether a value must not be shown in any report."""
     return has_url_credentials(text) or secret_kind(text) is not None

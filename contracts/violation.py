@@ -65,6 +65,22 @@ def pointer(*tokens: str | int) -> str:
     return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in tokens)
 
 
+def covers(pattern: str, rule: str) -> bool:
+    """Say whether a rule is meant by its id, or by a family: `x/*` all rules of a field, `*/x` all of a keyword."""
+    return (
+        rule == pattern
+        or (pattern.endswith("/*") and rule.startswith(pattern[:-1]))
+        or (pattern.startswith("*/") and rule.endswith(pattern[1:]))
+    )
+
+
+def printable(text: str) -> str:
+    """Escape what is not printable: line breaks, terminal controls, text direction marks, lone surrogates."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def key_token(name: str) -> str:
     """Return a key as the token of a pointer; one that is long, unprintable or maybe a secret is not shown."""
     shown = name.isprintable() and len(name) <= SHOWN_CHARACTERS and not may_be_secret(name)

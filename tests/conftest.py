@@ -5,13 +5,13 @@ import os
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["pytester", "tests.servers", "tests.inner_pytest"]
 
 settings.register_profile("default", deadline=None)  # a busy machine is no failure
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
-_OF_THE_OPERATOR = ("AWS_", "NATS_", "ARCHIVER_")
+_OF_THE_OPERATOR = ("AWS_", "NATS_", "ARCHIVER_", "GITHUB_")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 

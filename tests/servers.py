@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from archiver.child_process import find_program
 from archiver.core.s3_access import S3Access
 from archiver.embedded import NatsServer, S3Server
-from archiver.errors import ServerDidNotStart
+from contracts import ServerDidNotStart, find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

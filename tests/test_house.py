@@ -28,15 +28,21 @@ ONLY_IN = {
     "boto3": ("archiver/adapters/s3.py",),
     "botocore": ("archiver/adapters/s3.py",),
     "obstore": ("archiver/adapters/obstore_s3.py",),
-    "nats": ("contracts/nats_connection.py", "archiver/adapters/jetstream.py", "archiver/adapters/jetstream_setup.py"),
+    "nats": (
+        "contracts/nats_connection.py",
+        "contracts/observe/nats_subject.py",
+        "archiver/adapters/jetstream.py",
+        "archiver/adapters/jetstream_setup.py",
+    ),
     "click": ("contracts/cli/", "archiver/cli/"),
     "rich": ("contracts/cli/table.py",),
     "jsonschema_rs": ("contracts/check.py",),
     "detect_secrets": ("contracts/secrets.py",),
     "rfc8785": ("contracts/identity.py",),
+    "schemathesis": ("contracts/observe/http_endpoint.py",),
     "pydantic": ("archiver/settings.py",),
     "pydantic_settings": ("archiver/settings.py",),
-    "subprocess": ("contracts/emitters/", "archiver/child_process.py"),
+    "subprocess": ("contracts/emitters/", "contracts/child_process.py"),
 }
 # Where -> what lies above or beside it, and may not be imported there.
 MAY_NOT_IMPORT = {
@@ -71,7 +77,10 @@ PURE = [
         for name in (
             "commands",
             "event",
+            "findings",
             "identity",
+            "lines",
+            "policy",
             "rules",
             "schema_rules",
             "secrets",
@@ -79,6 +88,7 @@ PURE = [
             "suggestion",
             "timestamps",
             "violation",
+            "waivers",
         )
     ),
 ]

@@ -17,13 +17,16 @@ from archiver.errors import BusUnavailable
 from contracts import Unreachable, publish_confirmed
 
 _CONFIRM_WITHIN_S = 5.0
+_DEFAULT_ACK_WAIT_S = 30.0  # nats-server's, where a consumer names none
 
 
 class JetStreamInbox:
     """The durable pull consumer of one stream; any number of workers may share it."""
 
-    def __init__(self, jetstream: JetStreamContext, subscription: JetStreamContext.PullSubscription) -> None:
-        self._jetstream, self._subscription = jetstream, subscription
+    def __init__(self, subscription: JetStreamContext.PullSubscription, ack_wait_s: float) -> None:
+        self._subscription = subscription
+        self.ack_wait_s = ack_wait_s
+        """Seconds of silence after which the server delivers again: the consumer's own, whatever we would wish."""
 
     @classmethod
     async def bind(cls, client: Client, *, stream: str, consumer: str) -> JetStreamInbox:
@@ -34,7 +37,7 @@ class JetStreamInbox:
         """
         jetstream = client.jetstream()
         try:
-            await jetstream.consumer_info(stream, consumer)
+            found = await jetstream.consumer_info(stream, consumer)
         except NotFoundError:
             what = f"find consumer {consumer!r} on stream {stream!r}"
             raise BusUnavailable(what, "not there\n  create both: archiver init") from None
@@ -43,7 +46,8 @@ class JetStreamInbox:
             raise BusUnavailable(what, "it is not enabled on this server (nats-server --jetstream)") from None
         except (NatsError, OSError) as error:
             raise BusUnavailable(f"ask for consumer {consumer!r}", _why(error)) from None
-        return cls(jetstream, await jetstream.pull_subscribe_bind(consumer=consumer, stream=stream))
+        subscription = await jetstream.pull_subscribe_bind(consumer=consumer, stream=stream)
+        return cls(subscription, found.config.ack_wait or _DEFAULT_ACK_WAIT_S)
 
     async def fetch(self, limit: int, wait_s: float) -> list[JetStreamDelivery]:
         """See `ports.Inbox.fetch`."""

@@ -6,8 +6,9 @@ import asyncio
 
 import click
 
+from archiver.errors import BucketMissing
 from archiver.settings import Settings, load_settings, nats_access
-from contracts import Exit, close_nats, connect_nats
+from contracts import Exit, NatsAccess, close_nats, connect_nats
 
 
 @click.command()
@@ -20,26 +21,37 @@ def init(*, create_bucket: bool, apply: bool) -> Exit:
     status 1 says that something differs.
     """
     settings = load_settings()
-    if create_bucket:
+    access = nats_access()
+    # Looked for first: who may write to a bucket may not always make one.
+    found = "there"
+    if create_bucket and asyncio.run(_is_missing(settings)):
         from archiver.adapters.s3 import BucketControl
 
         control = BucketControl(settings.s3)
         try:
-            created = control.create_bucket()
+            control.create_bucket()
         finally:
             control.close()
-        click.echo(f"bucket {settings.bucket}: {'created' if created else 'there'}")
-    return asyncio.run(_init(settings, apply=apply, bucket_told=create_bucket))
+        found = "created"
+    return asyncio.run(_init(settings, access, found, apply=apply))
 
 
-async def _init(settings: Settings, *, apply: bool, bucket_told: bool) -> Exit:
+async def _is_missing(settings: Settings) -> bool:
+    from archiver.wiring import open_store
+
+    try:
+        async with open_store(settings):
+            return False
+    except BucketMissing:
+        return True
+
+
+async def _init(settings: Settings, access: NatsAccess, bucket: str, *, apply: bool) -> Exit:
     from archiver.adapters.jetstream_setup import set_up
     from archiver.wiring import open_store
 
-    access = nats_access()
     async with open_store(settings):
-        if not bucket_told:
-            click.echo(f"bucket {settings.bucket}: there")
+        click.echo(f"bucket {settings.bucket}: {bucket}")
     client = await connect_nats(access, name="archiver init")
     try:
         parts = await set_up(
@@ -56,6 +68,6 @@ async def _init(settings: Settings, *, apply: bool, bucket_told: bool) -> Exit:
         for each in part.differences:
             click.echo(f"    {each.setting}: found {each.found}, wanted {each.wanted}: {each.consequence}")
     if any(part.state == "differs" for part in parts):
-        click.echo("nothing was changed; archiver init --apply changes it", err=True)
+        click.echo("what differs was left as it is; archiver init --apply changes it", err=True)
         return Exit.BROKEN
     return Exit.OK

@@ -78,6 +78,8 @@ async def _get(settings: Settings, name: str, output: Path | None) -> None:
 def _write(bundle: BinaryIO, output: Path) -> None:
     from archiver.reading import copy_out
 
+    if output.is_dir():
+        raise BadInput(f"cannot write {output}: it is a directory; name the file")
     aside = output.with_name(f".{output.name}.part")
     try:
         with aside.open("wb") as file:

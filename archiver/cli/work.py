@@ -44,33 +44,40 @@ async def _run(settings: Settings, spool: Path, *, until_idle: bool) -> Counter[
     from archiver.wiring import SystemClock, make_pipeline, open_store
 
     log = open_log(settings.log_format).bind(worker=settings.worker)
+    told: list[str] = []
 
     async def report(error: Exception) -> None:
-        log.warning("nats", why=str(error))
+        if str(error) not in told[-1:]:  # an outage says the same with each attempt to reconnect
+            told.append(str(error))
+            log.warning("nats", why=str(error))
 
     access = nats_access()
-    async with open_store(settings) as store:
-        client = await connect_nats(access, name=f"archiver {settings.worker}", error_cb=report)
-        try:
-            inbox = await JetStreamInbox.bind(client, stream=settings.stream, consumer=settings.consumer)
-            announcer = JetStreamAnnouncer(client)
-            bundles = SpoolSource(spool, settings.max_bundle_bytes)
-            consumer = Consumer(
-                inbox=inbox,
-                process=make_pipeline(settings, store, bundles, announcer).process,
-                dead_letters=announcer,
-                clock=SystemClock(),
-                log=log,
-                worker=settings.worker,
-                slots=settings.slots,
-                ack_wait_s=settings.ack_wait_s,
-                grace_s=settings.grace_s,
-            )
-            log.info("ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place)
-            with _stopping() as stop:
+    with _stopping() as stop:
+        async with open_store(settings) as store:
+            client = await connect_nats(access, name=f"archiver {settings.worker}", error_cb=report)
+            try:
+                inbox = await JetStreamInbox.bind(client, stream=settings.stream, consumer=settings.consumer)
+                announcer = JetStreamAnnouncer(client)
+                bundles = SpoolSource(spool, settings.max_bundle_bytes)
+                consumer = Consumer(
+                    inbox=inbox,
+                    process=make_pipeline(settings, store, bundles, announcer).process,
+                    dead_letters=announcer,
+                    clock=SystemClock(),
+                    log=log,
+                    worker=settings.worker,
+                    slots=settings.slots,
+                    ack_wait_s=inbox.ack_wait_s,
+                    grace_s=settings.grace_s,
+                )
+                if not spool.is_dir():
+                    log.warning("the spool is not there; events wait until it is mounted", spool=str(spool))
+                log.info(
+                    "ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place
+                )
                 return await consumer.run(stop, until_idle=until_idle)
-        finally:
-            await close_nats(client)
+            finally:
+                await close_nats(client)
 
 
 @contextmanager
@@ -146,6 +153,10 @@ async def _put(settings: Settings, file: Path, event: object, payload: bytes) ->
             archive = make_archive(settings, store)
             stored = await archive.store_bundle(event, Bundle(bundle_file, size, "file"))
             reference = await archive.write_reference(event, source, stored)
+    if reference.bundle.sha256 != stored.sha256:
+        first = reference.bundle.key
+        click.echo(f"warning: the event was archived before with another bundle, which stays: {first}", err=True)
+        click.echo(f"  this one is kept too: {stored.key}, recorded under conflicts/v1/{event.key}/", err=True)
     if not reference.bundle.size_matches:
         declared = reference.bundle.declared_bytes
         click.echo(f"warning: the event declares {declared} bytes, the bundle has {reference.bundle.bytes}", err=True)

@@ -14,8 +14,13 @@ from contracts.cli.run import LazyGroup
         "show": "contracts.cli.show:show",
         "explain": "contracts.cli.show:explain",
         "check": "contracts.cli.check:check",
+        "verify-emitter": "contracts.cli.verify:verify_emitter",
+        "fixtures": "contracts.cli.fixtures:fixtures",
         "emit": "contracts.cli.emit:emit",
         "resend": "contracts.cli.emit:resend",
+        "schema": "contracts.cli.schema:schema",
+        "init": "contracts.cli.setup:init",
+        "doctor": "contracts.cli.setup:doctor",
     },
 )
 @click.version_option(package_name="kaizen-event-kit", prog_name="contracts")

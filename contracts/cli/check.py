@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, cast
 
 import click
 
 from contracts.check import Profile, Result, check_payload
+from contracts.cli.reporting import ReportOptions, report_options, reporting
 from contracts.corpus import is_case, read_case
 from contracts.errors import BadInput, Exit, NothingChecked
 from contracts.registry import Contract, load_contract
-from contracts.reports import FORMATS, open_report
-from contracts.violation import Severity, Violation
+from contracts.violation import Severity, Violation, printable
 
 
 @click.command()
@@ -31,89 +32,89 @@ from contracts.violation import Severity, Violation
 @click.option(
     "--profile",
     type=click.Choice(["emitter", "consumer"]),
-    default="emitter",
-    show_default=True,
-    help="An emitter may send only what the contract names; a consumer reads past keys it does not know.",
+    help="An emitter may send only what the contract names; a consumer reads past keys it does not know."
+    "  [default: emitter]",
 )
-@click.option(
-    "--report",
-    "reports",
-    multiple=True,
-    metavar="FORMAT[=PATH]",
-    help=f"Write a report ({', '.join(FORMATS)}) to PATH, or to standard output; repeatable.  [default: text]",
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning"]),
-    default="error",
-    show_default=True,
-    help="The least severity that fails the run.",
-)
+@report_options
 def check(
-    files: tuple[str, ...],
-    *,
-    jsonl: bool,
-    name: str | None,
-    profile: Profile,
-    reports: tuple[str, ...],
-    fail_on: str,
+    files: tuple[str, ...], *, jsonl: bool, name: str | None, profile: Profile | None, options: ReportOptions
 ) -> Exit:
     """Check payload FILEs against their contract; '-' reads standard input.
 
     Says every violation at once, in document order. A file in a corpus's invalid/ or warnings/ folder is
     read as the case it is: the change it makes is applied, and it must break exactly the rules it names.
     """
-    contract = load_contract(name) if name else None
-    checked, failed, unreadable = 0, 0, []
-    with ExitStack() as stack:
-        outputs = [
-            stack.enter_context(open_report(each, Severity(fail_on))) for each in _one_on_stdout(reports or ("text",))
-        ]
+    config = options.configured
+    name = name or (config.contract if config else None)
+    profile = profile or (cast("Profile | None", config.profile) if config else None)
+    asked = _Asked(
+        contract=load_contract(name) if name else None,
+        profile=profile or "emitter",
+        jsonl=jsonl,
+    )
+    unreadable = []
+    with reporting(options, rules=("fixture/breaks",)) as run:
         for file in files:
             try:
-                for result in _results(file, contract, profile, jsonl=jsonl):
-                    checked += 1
-                    failed += not result.passes(Severity(fail_on))
-                    for output in outputs:
-                        output.add(result)
+                for result in _results(file, asked):
+                    run.add(result)
             except OSError as error:
-                unreadable.append(f"cannot read {file}: {error.strerror or error}")
-    if unreadable:
-        raise BadInput("\n".join(unreadable))
-    if not checked:
-        raise NothingChecked(
-            "nothing was checked: the input is empty, expected one JSON payload"
-            + (" a line" if jsonl else "")
-            + "\n  if an emitter wrote to this pipe, it failed before it printed the event: look at its stderr"
-        )
-    return Exit.BROKEN if failed else Exit.OK
+                unreadable.append(f"cannot read {printable(file)}: {error.strerror or error}")
+            except BadInput as error:
+                unreadable.append(str(error))
+        if unreadable:
+            raise BadInput("\n".join(unreadable))
+        if not run.tally.payloads:
+            raise NothingChecked(
+                "nothing was checked: the input is empty, expected one JSON payload"
+                + (" a line" if jsonl else "")
+                + "\n  if an emitter wrote to this pipe, it failed before it printed the event: look at its stderr"
+            )
+    return run.status
 
 
-def _one_on_stdout(reports: tuple[str, ...]) -> tuple[str, ...]:
-    on_stdout = [report for report in reports if "=" not in report]
-    if len(on_stdout) > 1:
-        raise click.UsageError(
-            f"standard output carries one report, got {len(on_stdout)}: {', '.join(on_stdout)}\n"
-            f"  give all but one a file, for example: --report {on_stdout[-1]}=report.{on_stdout[-1]}"
-        )
-    return reports
+class _Asked(NamedTuple):
+    """What the command line asks of every file."""
+
+    contract: Contract | None
+    profile: Profile
+    jsonl: bool
+
+    def reproduce(self, file: str, line: int | None = None) -> str | None:
+        """Return the command that makes this check alone; None for what came through a pipe."""
+        if file == "-":
+            return None
+        words = ["contracts", "check", "-" if line else f"./{file}" if file.startswith("-") else file]
+        if self.contract:
+            words += ["--contract", self.contract.name]
+        if self.profile != "emitter":
+            words += ["--profile", self.profile]
+        command = shlex.join(words)
+        return f"sed -n '{line}p' -- {shlex.quote(file)} | {command}" if line else command
 
 
-def _results(file: str, contract: Contract | None, profile: Profile, *, jsonl: bool) -> Iterator[Result]:
+def _results(file: str, asked: _Asked) -> Iterator[Result]:
     source = "<stdin>" if file == "-" else file
+    fixture = None if file == "-" else Path(file)
     with ExitStack() as stack:
-        stream: BinaryIO = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
-        if jsonl:
+        stream: BinaryIO = stack.enter_context(fixture.open("rb")) if fixture else sys.stdin.buffer
+        if asked.jsonl:
             for number, line in enumerate(stream, 1):
                 if line.strip():
-                    yield check_payload(line, source=f"{source}:{number}", contract=contract, profile=profile)
+                    result = check_payload(
+                        line, source=f"{source}:{number}", contract=asked.contract, profile=asked.profile
+                    )
+                    reproduce = asked.reproduce(file, number) if result.violations else None
+                    yield replace(result, fixture=fixture, fixture_line=number, reproduce=reproduce)
             return
-        if file != "-" and is_case(Path(file)):
-            yield _case_result(Path(file), source, profile)
-            return
-        raw = stream.read()
-        if raw.strip() or file != "-":
-            yield check_payload(raw, source=source, contract=contract, profile=profile)
+        if fixture and is_case(fixture):
+            result = _case_result(fixture, source, asked.profile)
+        else:
+            raw = stream.read()
+            if not raw.strip() and fixture is None:
+                return
+            result = check_payload(raw, source=source, contract=asked.contract, profile=asked.profile)
+        yield replace(result, fixture=fixture, reproduce=asked.reproduce(file))
 
 
 def _case_result(path: Path, source: str, profile: Profile) -> Result:

@@ -86,7 +86,7 @@ def emit(  # noqa: PLR0913 - one parameter for each flag
         spool.confirmed(emission.event_path)
         click.echo(emission.payload)
     else:
-        asyncio.run(_publish(url, spool, lambda: [prepare().event_path]))
+        _publish(url, spool, lambda: [prepare().event_path])
     return Exit.OK
 
 
@@ -102,29 +102,35 @@ def resend(spool_directory: Path, url: str | None) -> Exit:
     waiting = spool.unconfirmed()
     if not waiting:
         raise NothingChecked(f"there is no unconfirmed event in {spool_directory}")
-    asyncio.run(_publish(url, spool, lambda: waiting))
+    _publish(url, spool, lambda: waiting)
     return Exit.OK
 
 
-async def _publish(url: str | None, spool: Spool, events: Callable[[], list[Path]]) -> None:
-    """Publish the events that `events` spools; connected first, so that nothing is rendered in vain."""
+def _publish(url: str | None, spool: Spool, events: Callable[[], list[Path]]) -> None:
+    """Publish the events that `events` spools; connected first, so that nothing is rendered in vain.
+
+    The program runs between two runs of the loop, not in a thread: an interrupt must end it at once.
+    """
     from contracts.nats_connection import NatsAccess, close_nats, connect_nats, publish_confirmed
 
     access = NatsAccess.from_environment(os.environ, url=url)
     if access is None:
         raise BadInput("no NATS server is named\n  give --nats nats://host:4222, set NATS_URL, or print with --stdout")
-    client = await connect_nats(access, name="contracts emit")
 
     async def publish(subject: str, payload: bytes, message_id: str) -> None:
         stored = await publish_confirmed(client, subject, payload, message_id=message_id)
         again = ", stored before" if stored.duplicate else ""
         click.echo(f"published {message_id} to {subject}: {stored.stream} #{stored.sequence}{again}")
 
-    try:
-        for path in await asyncio.to_thread(events):
-            await publish_spooled(spool, path, publish)
-    except Unreachable as error:
-        error.add_note(f"  event and bundle are safe; publish them with: contracts resend --spool {spool.directory}")
-        raise
-    finally:
-        await close_nats(client)
+    with asyncio.Runner() as runner:
+        client = runner.run(connect_nats(access, name="contracts emit"))
+        try:
+            for path in events():
+                runner.run(publish_spooled(spool, path, publish))
+        except Unreachable as error:
+            error.add_note(
+                f"  event and bundle are safe; publish them with: contracts resend --spool {spool.directory}"
+            )
+            raise
+        finally:
+            runner.run(close_nats(client))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
@@ -39,12 +41,15 @@ def run(command: click.Command, arguments: list[str] | None = None) -> NoReturn:
 
     A `KitError` is printed without a traceback; anything else that escapes is a defect of ours and keeps its own.
     """
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold any byte, a terminal be ASCII only
     sys.exit(_status(command, arguments))
 
 
 def _status(command: click.Command, arguments: list[str] | None) -> int:
+    output = sys.stdout
     try:
-        outcome = command.main(arguments, standalone_mode=False)
+        outcome = command.main(arguments, prog_name=command.name, standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
@@ -55,12 +60,37 @@ def _status(command: click.Command, arguments: list[str] | None) -> int:
     except KitError as error:
         click.echo("\n".join((f"{command.name}: {error}", *getattr(error, "__notes__", ()))), err=True)
         return error.exit_code
-    except BrokenPipeError:
-        # Whoever read our output has gone (`| head`). Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as ended:
+        # Where a reader has gone, click muffles the output, rich catches the error, and both would say 1: "broken".
+        if sys.stdout is output and not isinstance(ended.__context__, BrokenPipeError):
+            raise
         return Exit.INTERRUPTED
-    except Exception:  # noqa: BLE001 - the one place where a defect of ours ends, with its traceback
-        traceback.print_exc()
-        click.echo(f"{command.name}: this is a defect in kaizen-event-kit; please report the lines above", err=True)
-        return Exit.DEFECT
+    except Exception as error:  # noqa: BLE001 - the one place where whatever nobody foresaw ends
+        return _failed(command, error)
     return outcome if isinstance(outcome, int) else Exit.OK
+
+
+def _failed(command: click.Command, error: Exception) -> Exit:
+    """Tell an output that takes no more from a defect of ours, which keeps its traceback."""
+    if isinstance(error, BrokenPipeError):  # whoever read our output has gone (`| head`)
+        _drop_output()
+        return Exit.INTERRUPTED
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        click.echo(f"{command.name}: cannot write: {error.strerror}", err=True)
+        _drop_output()
+        return Exit.USAGE
+    if isinstance(error, ModuleNotFoundError) and error.name not in (None, "contracts", "archiver"):
+        extra = "nats" if error.name == "nats" else "archiver"  # what a base install leaves out
+        click.echo(
+            f"{command.name}: this needs the package {error.name!r}\n  pip install 'kaizen-event-kit[{extra}]'",
+            err=True,
+        )
+        return Exit.USAGE
+    traceback.print_exception(error)
+    click.echo(f"{command.name}: this is a defect in kaizen-event-kit; please report the lines above", err=True)
+    return Exit.DEFECT
+
+
+def _drop_output() -> None:
+    """Let what standard output could not take go nowhere; at exit Python would try, and complain, once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

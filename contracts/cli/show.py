@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from shlex import quote
+
 import click
 
 from contracts.errors import BadInput
 from contracts.registry import Contract, load_contract, subjects
 from contracts.suggestion import nearest
+from contracts.violation import Rule
 
 
 @click.command("list")
@@ -50,18 +54,43 @@ def show(subject: str) -> None:
 @click.command()
 @click.argument("rule")
 @click.option("--contract", "name", metavar="SUBJECT[@VERSION]", help="Explain the rule of this contract only.")
-def explain(rule: str, name: str | None) -> None:
+@click.option("--waiver", is_flag=True, help="Print a ready entry for a file of waivers instead; add who and why.")
+def explain(rule: str, name: str | None, *, waiver: bool) -> None:
     """Explain one RULE: what it expects, the spec's line or our decision, and a fixture that breaks it."""
+    from contracts.cli.reporting import known_rules
+
     contracts = [load_contract(each) for each in ([name] if name else subjects())]
     having = [contract for contract in contracts if rule in contract.rules]
-    if not having:
-        near = nearest(rule, [known for contract in contracts for known in contract.rules])
+    others = {} if name else known_rules()
+    if not having and rule not in others:
+        near = nearest(rule, [*others, *(known for contract in contracts for known in contract.rules)])
         raise BadInput(
             f"no rule {rule!r}"
             + (f"; did you mean {near!r}?" if near else "")
             + "\n  contracts show SUBJECT lists the rules of a contract"
         )
-    click.echo("\n\n".join(_explanation(contract, rule) for contract in having))
+    if waiver:
+        click.echo(_waiver(rule))
+    else:
+        click.echo("\n\n".join(_explanation(contract, rule) for contract in having) or _of_a_run(others[rule]))
+
+
+def _waiver(rule: str) -> str:
+    from datetime import UTC, datetime, timedelta
+
+    expires = datetime.now(UTC).date() + timedelta(days=90)
+    entry = f'[[waivers]]\nrule = "{rule}"\nreason = ""\nowner = ""\nexpires = {expires}'
+    return f'{entry}\n# to narrow it down: pointer = "/…" for one place, source = "…" for one file'
+
+
+def _of_a_run(rule: Rule) -> str:
+    """Explain a rule that no contract has: on how an emitter behaves, or on the run itself."""
+    from contracts.observe.observation import behaviour_rules
+
+    lines = [f"{rule.id}  ({rule.severity})", f"  expected  {rule.expected}"]
+    if rule.id in behaviour_rules():
+        lines.append(f"  because   {behaviour_rules()[rule.id].why}")
+    return "\n".join(lines)
 
 
 def _explanation(contract: Contract, name: str) -> str:
@@ -74,8 +103,9 @@ def _explanation(contract: Contract, name: str) -> str:
     for decision in contract.decisions:
         if decision.point == rule.decision:
             lines += [f"  decision  {decision.point}: {decision.decision}", f"  because   {decision.reason}"]
-    for case in cases(contract.name, "invalid", "warnings", "wire"):
+    strict_json = (case for subject in subjects() for case in cases(load_contract(subject).name, "wire"))
+    for case in chain(cases(contract.name, "invalid", "warnings"), strict_json):  # the latter holds for all contracts
         if rule.id in case.breaks:
-            lines += [f"  example   {case.why}", f"            contracts check {case.path}"]
+            lines += [f"  example   {case.why}", f"            contracts check {quote(str(case.path))}"]
             break
     return "\n".join(lines)

@@ -30,7 +30,7 @@ class ContractBroken(KitError):
 
     def __str__(self) -> str:
         violations = "".join(f"\n  {violation.severity} {violation}" for violation in self.result.violations)
-        return f"not published: the event breaks {self.result.contract}{violations}"
+        return f"not published: the event breaks {self.result.contract or 'the contract'}{violations}"
 
 
 @dataclass(frozen=True, slots=True)

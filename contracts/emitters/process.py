@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from typing import BinaryIO
 from contracts.errors import BadInput
 
 _CHUNK_BYTES = 1 << 16
-_STDERR_BYTES = 4096
+_STDERR_BYTES = 1 << 16  # what is looked through for secrets; far more than is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def run_program(
 ) -> Finished:
     """Run a program without a shell, copy its standard output to `sink` in bounded memory, and see it ended.
 
-    It has no standard input. After `timeout_s` seconds, or more than `max_bytes`, it and its children are killed.
+    It has no standard input. After `timeout_s` seconds, or more than `max_bytes`, it and its children are killed;
+    a daemon that has left its session is not, but it does not hold us up either.
 
     Raises:
         BadInput: it cannot be started.
@@ -74,9 +77,12 @@ def run_program(
         timer = threading.Timer(timeout_s, stop)
         timer.start()
         try:
-            copied, flooded = _copy(process, sink, max_bytes)
+            copied, is_whole = _copy(process, sink, max_bytes, time.monotonic() + timeout_s)
+            flooded = max_bytes is not None and copied > max_bytes
             if flooded:
                 _kill(process)
+            elif not is_whole:
+                stop()
             status = process.wait()
         finally:
             timer.cancel()
@@ -84,19 +90,36 @@ def run_program(
             process.wait()
             assert process.stdout is not None
             process.stdout.close()
-        errors.seek(max(0, errors.seek(0, os.SEEK_END) - _STDERR_BYTES))
-        return Finished(status, late.is_set(), flooded, copied, errors.read().decode(errors="replace"))
+        return Finished(status, late.is_set(), flooded, copied, _end_of(errors))
 
 
-def _copy(process: subprocess.Popen[bytes], sink: BinaryIO, max_bytes: int | None) -> tuple[int, bool]:
+def _copy(
+    process: subprocess.Popen[bytes], sink: BinaryIO, max_bytes: int | None, deadline: float
+) -> tuple[int, bool]:
+    """Copy until the end, `max_bytes` or the deadline: (bytes, whether it was the end)."""
     assert process.stdout is not None
     copied = 0
-    while chunk := os.read(process.stdout.fileno(), _CHUNK_BYTES):
-        sink.write(chunk)
-        copied += len(chunk)
-        if max_bytes is not None and copied > max_bytes:
-            return copied, True
+    with selectors.DefaultSelector() as readable:
+        readable.register(process.stdout, selectors.EVENT_READ)
+        # A daemon that nobody can kill may hold the pipe open, and nothing else would wake us.
+        while (left := deadline - time.monotonic()) > 0 and readable.select(left):
+            chunk = os.read(process.stdout.fileno(), _CHUNK_BYTES)
+            if not chunk:
+                return copied, True
+            sink.write(chunk)
+            copied += len(chunk)
+            if max_bytes is not None and copied > max_bytes:
+                break
     return copied, False
+
+
+def _end_of(errors: BinaryIO) -> str:
+    """Read the end of standard error, from the start of a line: half a secret is not known for one."""
+    start = max(0, errors.seek(0, os.SEEK_END) - _STDERR_BYTES)
+    errors.seek(start)
+    if start:
+        errors.readline()
+    return errors.read().decode(errors="replace")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

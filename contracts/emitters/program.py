@@ -96,5 +96,5 @@ class PrepareCommand:
         """
         try:
             return json.loads(raw)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BrokenPrepareOutput(self.text, f"the prepare command's output is not JSON: {error}") from None

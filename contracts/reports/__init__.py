@@ -1,69 +1,38 @@
-"""Reports of a check: one result in, one entry out, as they come; memory stays flat but for JUnit's."""
+"""Reports of a run: one verdict in, one entry out, all from the same findings; most are written as verdicts come."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Final, Protocol, TextIO
 
-from contracts.check import Result
-from contracts.errors import BadInput
-from contracts.suggestion import nearest
-from contracts.violation import Severity
+from contracts.policy import Tally, Verdict
 
 
 class Report(Protocol):
     """One report being written."""
 
-    def add(self, result: Result) -> None:
-        """Take the next result."""
+    def add(self, verdict: Verdict) -> None:
+        """Take the next verdict."""
 
-    def close(self) -> None:
-        """Write what comes after the last result."""
+    def close(self, tally: Tally) -> None:
+        """Write what comes after the last verdict."""
 
 
 FORMATS: Final[Mapping[str, str]] = {
     "text": "text:TextReport",
     "json": "json_report:JsonReport",
+    "ndjson": "json_report:NdjsonReport",
     "junit": "junit:JUnitReport",
+    "sarif": "sarif:SarifReport",
+    "github": "github:GithubReport",
+    "markdown": "markdown:MarkdownReport",
 }
 """Report formats by name, each with its class, which is imported when it is asked for."""
 
 
-@contextmanager
-def open_report(spec: str, fail_on: Severity) -> Iterator[Report]:
-    """Open the report that `FORMAT[=PATH]` asks for; without a path it goes to standard output.
-
-    Raises:
-        BadInput: no such format (names the nearest), or the file cannot be written.
-    """
-    name, _, path = spec.partition("=")
-    if name not in FORMATS:
-        near = nearest(name, FORMATS)
-        raise BadInput(
-            f"no report format {name!r}"
-            + (f"; did you mean {near!r}?" if near else "")
-            + f"\n  known: {', '.join(FORMATS)}"
-        )
-    if not path:
-        report = _make(name, sys.stdout, fail_on)
-        yield report
-        report.close()
-        return
-    try:
-        file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - closed below; opening alone may be refused
-    except OSError as error:
-        raise BadInput(f"cannot write the {name} report to {path}: {error.strerror}") from None
-    with file:
-        report = _make(name, file, fail_on)
-        yield report
-        report.close()
-
-
-def _make(name: str, output: TextIO, fail_on: Severity) -> Report:
+def make_report(name: str, output: TextIO) -> Report:
+    """Start a report in one of `FORMATS` on an open text stream."""
     module, _, class_name = FORMATS[name].partition(":")
-    report: Report = getattr(import_module(f"contracts.reports.{module}"), class_name)(output, fail_on)
+    report: Report = getattr(import_module(f"contracts.reports.{module}"), class_name)(output)
     return report

@@ -1,46 +1,108 @@
-"""The report for programs: one JSON document, one line for each payload."""
+"""The reports for programs: one JSON document, or one finding a line; report.schema.json describes both."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TextIO
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, TextIO
 
-from contracts.check import Result
-from contracts.violation import Severity
+from contracts.findings import Finding
+from contracts.policy import Tally, Verdict
+from contracts.reports.provenance import Digests, shown_path, tool_version
+from contracts.violation import printable
 
-REPORT_VERSION = "1"
+REPORT_VERSION: Final = "1"
+"""Changes when a reader of the report would have to."""
+
+SCHEMA_FILE: Final = Path(__file__).parent / "report.schema.json"
+"""JSON Schema 2020-12 of the JSON report; of NDJSON its `$defs` describe the lines."""
+
+
+def finding_data(finding: Finding) -> dict[str, Any]:
+    """Return a finding as JSON data."""
+    waiver = finding.waiver
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "pointer": finding.pointer,
+        "expected": finding.expected,
+        "found": finding.found,
+        "nearest": finding.nearest,
+        "spec": finding.spec,
+        "spec_line": finding.spec_line,
+        "source": finding.source,
+        "contract": finding.contract,
+        "fixture": finding.fixture and shown_path(finding.fixture),
+        "fixture_line": finding.fixture_line,
+        "reproduce": finding.reproduce,
+        "waived": waiver
+        and {"reason": printable(waiver.reason), "owner": printable(waiver.owner), "expires": str(waiver.expires)},
+    }
+
+
+def _head() -> dict[str, str]:
+    return {"report_version": REPORT_VERSION, "tool": "contracts", "tool_version": tool_version()}
+
+
+def _summary(tally: Tally) -> dict[str, Any]:
+    return {
+        "passes": not tally.broken and tally.error is None,
+        "payloads": tally.payloads,
+        "failed": tally.failed,
+        "errors": tally.errors,
+        "warnings": tally.warnings,
+        "waived": tally.waived,
+        "fail_on": tally.fail_on,
+        "error": tally.error,
+    }
 
 
 class JsonReport:
-    """Writes results as they come, so that a report of a million payloads costs no memory."""
+    """Writes verdicts as they come, so that a report of a million payloads costs no memory."""
 
-    def __init__(self, output: TextIO, fail_on: Severity) -> None:
-        self._output, self._fail_on = output, fail_on
-        self._payloads = self._failed = 0
-        from importlib.metadata import version  # noqa: PLC0415 - 26 ms that the other reports do not need
+    def __init__(self, output: TextIO) -> None:
+        self._output, self._digests = output, Digests()
+        self._between = "\n  "
+        output.write(json.dumps(_head())[:-1] + ', "results": [')
 
-        head = {
-            "report_version": REPORT_VERSION,
-            "tool": "contracts",
-            "tool_version": version("kaizen-event-kit"),
-        }
-        output.write(json.dumps(head)[:-1] + ', "results": [')
-
-    def add(self, result: Result) -> None:
-        """Write one result."""
-        passes = result.passes(self._fail_on)
+    def add(self, verdict: Verdict) -> None:
+        """Write one verdict with its findings."""
+        result = verdict.result
+        if result.contract:
+            self._digests.contract(result.contract)
+        fixture = result.fixture
         entry = {
-            "source": result.source,
+            "source": verdict.source,
             "contract": result.contract,
-            "pass": passes,
-            "violations": [asdict(violation) for violation in result.violations],
+            "pass": verdict.passes,
+            "fixture": fixture and {"path": shown_path(fixture), "sha256": self._digests.fixture(fixture)},
+            "findings": [finding_data(each) for each in verdict.findings],
         }
-        self._output.write((",\n  " if self._payloads else "\n  ") + json.dumps(entry, ensure_ascii=False))
-        self._payloads += 1
-        self._failed += not passes
+        self._output.write(self._between + _line(entry))
+        self._between = ",\n  "
 
-    def close(self) -> None:
-        """Write the sums and end the document."""
-        summary = {"payloads": self._payloads, "failed": self._failed, "fail_on": self._fail_on}
-        self._output.write(f'\n], "summary": {json.dumps(summary)}}}\n')
+    def close(self, tally: Tally) -> None:
+        """Write the digests of the contracts and the sums, and end the document."""
+        contracts = {name: {"sha256": digest} for name, digest in sorted(self._digests.contracts.items())}
+        self._output.write(f'\n], "contracts": {_line(contracts)}, "summary": {_line(_summary(tally))}}}\n')
+
+
+class NdjsonReport:
+    """Writes one JSON object for each finding as it comes, then one with the sums; `kind` tells them apart."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def add(self, verdict: Verdict) -> None:
+        """Write the findings of one verdict, a line each."""
+        for finding in verdict.findings:
+            self._output.write(_line({"kind": "finding", **finding_data(finding)}) + "\n")
+
+    def close(self, tally: Tally) -> None:
+        """Write the last line: tool, version and sums."""
+        self._output.write(_line({"kind": "summary", **_head(), **_summary(tally)}) + "\n")
+
+
+def _line(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from typing import TextIO
 
-from contracts.check import Result
-from contracts.violation import Severity
+from contracts.findings import Finding
+from contracts.policy import Tally, Verdict
+from contracts.reports.provenance import shown_path
 
 # XML 1.0 section 2.2: characters that no escape can express.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -16,32 +18,63 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 class JUnitReport:
     """Collects test cases, since the suite's counts stand before them; memory grows with the payloads."""
 
-    def __init__(self, output: TextIO, fail_on: Severity) -> None:
-        self._output, self._fail_on = output, fail_on
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
         self._cases: list[str] = []
         self._failed = 0
 
-    def add(self, result: Result) -> None:
-        """Add one payload as a test case; each violation that fails it is in the failure's text."""
-        head = f"<testcase classname={_attribute(result.contract or 'no contract')} name={_attribute(result.source)}"
-        lines = "\n".join(f"{violation.severity}: {violation}" for violation in result.violations)
-        if result.passes(self._fail_on):
-            self._cases.append(f"{head}><system-out>{_text(lines)}</system-out></testcase>" if lines else f"{head}/>")
+    def add(self, verdict: Verdict) -> None:
+        """Add one payload as a test case; its findings are properties, and text of the failure or the output."""
+        contract = verdict.result.contract or "no contract"
+        head = f"<testcase classname={_attribute(contract)} name={_attribute(verdict.source)}"
+        if not verdict.findings:
+            self._cases.append(f"{head}/>")
             return
-        self._failed += 1
-        rules = ", ".join(dict.fromkeys(violation.rule for violation in result.violations))
-        self._cases.append(
-            f'{head}><failure type="contract" message={_attribute(rules)}>{_text(lines)}</failure></testcase>'
-        )
+        lines = _text("\n".join(_line(each) for each in verdict.findings))
+        if verdict.passes:
+            body = f"<system-out>{lines}</system-out>"
+        else:
+            self._failed += 1
+            rules = ", ".join(dict.fromkeys(each.rule for each in verdict.findings if not each.waiver))
+            body = f'<failure type="contract" message={_attribute(rules)}>{lines}</failure>'
+        self._cases.append(f"{head}>{_properties(verdict.findings)}{body}</testcase>")
 
-    def close(self) -> None:
-        """Write the document."""
-        counts = f'tests="{len(self._cases)}" failures="{self._failed}" errors="0" skipped="0"'
+    def close(self, tally: Tally) -> None:
+        """Write the document; why a run could not do all that it was asked is an error in it."""
+        if tally.error is not None:
+            error = f"<error type={_attribute('run')} message={_attribute(tally.error)}/>"
+            self._cases.append(f'<testcase classname="contracts" name="run">{error}</testcase>')
+        errors = int(tally.error is not None)
+        counts = f'tests="{len(self._cases)}" failures="{self._failed}" errors="{errors}" skipped="0"'
         body = "".join(f"    {case}\n" for case in self._cases)
         self._output.write(
             f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites {counts}>\n'
-            f'  <testsuite name="contracts check" {counts}>\n{body}  </testsuite>\n</testsuites>\n'
+            f'  <testsuite name="contracts" {counts}>\n{body}  </testsuite>\n</testsuites>\n'
         )
+
+
+def _line(finding: Finding) -> str:
+    waived = f" (waived by {finding.waiver.owner}: {finding.waiver.reason})" if finding.waiver else ""
+    return f"{finding.severity}: {finding.message} [{finding.rule}]{waived}"
+
+
+def _properties(findings: tuple[Finding, ...]) -> str:
+    """Say for each finding its rule and, in the same order, its pointer and place; once how to see them again."""
+    return f"<properties>{''.join(_property(*each) for each in _named_values(findings))}</properties>"
+
+
+def _named_values(findings: tuple[Finding, ...]) -> Iterator[tuple[str, str]]:
+    for finding in findings:
+        yield "rule", finding.rule
+        yield "pointer", finding.pointer
+        if finding.fixture:
+            yield "fixture", shown_path(finding.fixture) + (f":{finding.fixture_line}" if finding.fixture_line else "")
+    if findings[0].reproduce:
+        yield "reproduce", findings[0].reproduce
+
+
+def _property(name: str, value: str) -> str:
+    return f"<property name={_attribute(name)} value={_attribute(value)}/>"
 
 
 def _text(text: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from contracts.check import Result
-from contracts.violation import Severity
+from contracts.policy import Tally, Verdict
+from contracts.violation import Severity, printable
+
+if TYPE_CHECKING:  # a run without findings does not pay for them
+    from contracts.findings import Finding
 
 _COLORS = {"red": 31, "green": 32, "yellow": 33}
 
@@ -14,41 +17,54 @@ _COLORS = {"red": 31, "green": 32, "yellow": 33}
 class TextReport:
     """Writes each payload that breaks a rule, then one line of sums. Colour only on a terminal without NO_COLOR."""
 
-    def __init__(self, output: TextIO, fail_on: Severity) -> None:
-        self._output, self._fail_on = output, fail_on
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
         self._color = output.isatty() and not os.environ.get("NO_COLOR")
-        self._payloads = self._failed = 0
-        self._found = dict.fromkeys(Severity, 0)
 
-    def add(self, result: Result) -> None:
-        """Write one payload's violations; nothing for one that breaks no rule."""
-        self._payloads += 1
-        passes = result.passes(self._fail_on)
-        self._failed += not passes
-        if not result.violations:
+    def add(self, verdict: Verdict) -> None:
+        """Write one payload's findings; nothing for one that breaks no rule."""
+        if not verdict.findings:
             return
-        verdict = self._paint("pass", "green") if passes else self._paint("FAIL", "red")
-        self._write(f"{verdict} {result.source}  ({result.contract or 'no contract'})")
-        for violation in result.violations:
-            self._found[violation.severity] += 1
-            severity = self._paint(violation.severity, "red" if violation.severity is Severity.ERROR else "yellow")
-            self._write(f"  {severity} {violation}")
-            if violation.nearest:
-                self._write(f"      nearest: {violation.nearest}")
-            if violation.spec:
-                self._write(f"      spec, line {violation.spec_line}: {violation.spec}")
+        result = verdict.result
+        passed = self._paint("pass", "green") if verdict.passes else self._paint("FAIL", "red")
+        self._write(f"{passed} {verdict.source}  ({result.contract or 'no contract'})")
+        for finding in verdict.findings:
+            self._add(finding)
+        reproduce = verdict.findings[0].reproduce
+        # A file that was checked as a whole needs no second mention.
+        if reproduce and (result.fixture is None or str(result.fixture) != result.source):
+            self._write(f"  reproduce: {reproduce}")
 
-    def close(self) -> None:
+    def close(self, tally: Tally) -> None:
         """Write the sums."""
-        if not self._payloads:
+        if not tally.payloads:
             return
-        errors, warnings = self._found[Severity.ERROR], self._found[Severity.WARNING]
-        passed = self._payloads - self._failed
-        sums = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
-        self._write(f"{passed} of {_count(self._payloads, 'payload')} pass: {sums}")
+        sums = f"{_count(tally.errors, 'error')}, {_count(tally.warnings, 'warning')}"
+        if tally.waived:
+            sums += f", {tally.waived} waived"
+        self._write(f"{tally.payloads - tally.failed} of {_count(tally.payloads, 'payload')} pass: {sums}")
 
-    def _write(self, line: str) -> None:
-        self._output.write(line + "\n")
+    def _add(self, finding: Finding) -> None:
+        if finding.waiver:
+            severity = self._paint("waived", "green")
+        else:
+            severity = self._paint(finding.severity, "red" if finding.severity is Severity.ERROR else "yellow")
+        # Continuation lines start with a bar: a line that starts with '::' is a command to a CI runner.
+        found = finding.found.replace("\n", "\n      | ")
+        at = finding.pointer or "(payload)"
+        self._write(f"  {severity} {at}: found {found}, expected {finding.expected} [{finding.rule}]")
+        if finding.nearest:
+            self._write(f"      nearest: {finding.nearest}")
+        if finding.spec:
+            self._write(f"      spec, line {finding.spec_line}: {finding.spec}")
+        if finding.waiver:
+            waiver = finding.waiver
+            why = f"{waiver.owner}, until {waiver.expires}: {waiver.reason}"
+            self._write(f"      waived by {printable(why)}")
+
+    def _write(self, text: str) -> None:
+        # GitHub's runner obeys '##[command]' anywhere in a line (actions/runner, ActionCommand.TryParse).
+        self._output.write(text.replace("##[", r"##\x5b") + "\n")
 
     def _paint(self, text: str, color: str) -> str:
         return f"\x1b[1;{_COLORS[color]}m{text}\x1b[0m" if self._color else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from dataclasses import replace
@@ -12,25 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.archive import Archive, Identity
 from archiver.core.announcement import archived_event, archived_id, dead_letter, dead_letter_id
 from archiver.core.keys import blob_key, ref_key
 from archiver.core.outcome import Dead, DeadReason
 from archiver.core.reference import Reference, read_reference
-from archiver.pipeline import Pipeline
 from contracts import PreparedEvent, check_payload, load_contract
 from contracts.corpus import Case, cases
-from tests.builders import (
-    BUNDLE,
-    NOON,
-    FixedClock,
-    MemoryBundles,
-    RecordingAnnouncer,
-    RecordingStore,
-    event,
-    message,
-    prepared,
-)
+from tests.builders import BUNDLE, NOON, House, event, message, prepared
 
 VALID = list(cases("kaizen.schedule.prepared@1", "valid", "warnings"))
 PREFIXES = pytest.mark.parametrize("prefix", ["", "team/a/"])
@@ -40,13 +27,10 @@ RAW = st.binary(max_size=400) | st.integers(0, 900_000).map(lambda size: b"\x00"
 
 def archived(payload: bytes, prefix: str = "") -> tuple[Reference, bytes]:
     """Archive an event in memory; return its reference and the follow-up event that was announced."""
-    this = PreparedEvent.from_payload(json.loads(payload))
-    store, bundles, announcer = RecordingStore(), MemoryBundles(), RecordingAnnouncer()
-    bundles.leave(this)
-    archive = Archive(store, FixedClock(), Identity("archive", prefix, "w", "0"))
-    pipeline = Pipeline(archive, bundles, announcer, deadline_s=900, chance=lambda: 0.5)
-    asyncio.run(pipeline.process(message(payload)))
-    reference = read_reference(store.objects[ref_key(this)])
+    this, house = PreparedEvent.from_payload(json.loads(payload)), House(prefix=prefix)
+    house.bundles.leave(this)
+    house.process(message(payload))
+    reference = house.reference(ref_key(this))
     return reference, archived_event(reference, ref_key(this), prefix=prefix)
 
 

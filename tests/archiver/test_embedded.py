@@ -17,7 +17,8 @@ import pytest
 from archiver import embedded
 from archiver.adapters.obstore_s3 import ObstoreStore
 from archiver.embedded import NatsServer, S3Server
-from archiver.errors import BucketMissing, ServerDidNotStart
+from archiver.errors import BucketMissing
+from contracts import ServerDidNotStart
 from tests.servers import access_to, require_binary
 from tests.store_suite import create, read
 
@@ -177,7 +178,7 @@ def test_a_port_that_was_taken_since_it_was_chosen_is_chosen_anew(
 
 
 def test_a_server_that_hangs_is_killed_and_told_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archiver.child_process._START_WITHIN_S", 0.2)
+    monkeypatch.setattr("contracts.child_process._START_WITHIN_S", 0.2)
     server = NatsServer(tmp_path / "nats")
     monkeypatch.setattr(server, "_listens", lambda: False)
 

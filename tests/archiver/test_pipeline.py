@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
-from dataclasses import dataclass, field
 from hashlib import sha256
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.archive import Archive, Identity
 from archiver.core.keys import blob_key, conflict_key, ref_key
-from archiver.core.outcome import Ack, Dead, DeadReason, Outcome, Retry
-from archiver.core.reference import Reference, read_reference
+from archiver.core.outcome import Ack, Dead, DeadReason, Retry
+from archiver.core.reference import Source
 from archiver.errors import BucketMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
-from archiver.pipeline import Pipeline
-from archiver.ports import Message
+from archiver.ports import Bundle, Message
 from contracts import PreparedEvent, check_payload, load_contract
-from contracts.corpus import Case, cases
-from tests.builders import (
-    BUNDLE,
-    FixedClock,
-    MemoryBundles,
-    RecordingAnnouncer,
-    RecordingStore,
-    message,
-    payload_bytes,
-    prepared,
-)
+from tests.builders import BUNDLE, House, message, payload_bytes, prepared
 
-DEADLINE_S = 900.0
+DEADLINE_S = House().deadline_s
 EVENT = prepared()
 REFERENCE = ref_key(EVENT)
 BLOB = blob_key(sha256(BUNDLE).hexdigest(), "md")
@@ -41,38 +29,6 @@ WHOLE_ORDER = ["open bundle", "create blobs", "read blobs", "close bundle", "cre
 STORE_ERRORS = [StoreUnavailable("do it", "503 SlowDown"), BucketMissing("archive", "http://store")]
 REFUSED = BundleRefused("spool/x.md", "it is a symbolic link")
 NOT_CONFIRMED = BusUnavailable("store an event", "no answer in time")
-
-
-@dataclass
-class House:
-    """A pipeline over fakes that share one journal."""
-
-    chance: float = 0.5
-    journal: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.store = RecordingStore(self.journal)
-        self.bundles = MemoryBundles(self.journal)
-        self.announcer = RecordingAnnouncer(self.journal)
-        self.clock = FixedClock()
-        self.bundles.leave(EVENT)
-
-    def process(self, message: Message) -> Outcome:
-        self.journal.clear()
-        archive = Archive(self.store, self.clock, Identity("archive", "", "w", "0"))
-        pipeline = Pipeline(archive, self.bundles, self.announcer, deadline_s=DEADLINE_S, chance=lambda: self.chance)
-        return asyncio.run(pipeline.process(message))
-
-    def fail(self, call: str, error: Exception) -> None:
-        for fake in (self.store, self.bundles, self.announcer):
-            fake.fails[call] = error
-
-    def recover(self) -> None:
-        for fake in (self.store, self.bundles, self.announcer):
-            fake.fails.clear()
-
-    def reference(self) -> Reference:
-        return read_reference(self.store.objects[REFERENCE])
 
 
 @pytest.fixture
@@ -90,7 +46,7 @@ def test_an_event_is_read_back_before_it_is_referenced_and_referenced_before_it_
     assert house.journal == WHOLE_ORDER
     assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE))
     assert house.store.objects[BLOB] == BUNDLE
-    assert house.reference().bundle.sha256 == sha256(BUNDLE).hexdigest()
+    assert house.reference(REFERENCE).bundle.sha256 == sha256(BUNDLE).hexdigest()
     assert [subject for subject, _, _ in house.announcer.said] == ["kaizen.schedule.archived"]
 
 
@@ -287,12 +243,12 @@ def test_a_second_bundle_for_an_archived_event_is_kept_and_recorded_and_changes_
     assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE))
     assert house.store.objects[REFERENCE] == first
     assert house.store.objects[blob_key(digest, "md")] == second
-    assert read_reference(house.store.objects[conflict]).source.sequence == 99
+    assert house.reference(conflict).source.sequence == 99
     assert {event["archive"]["sha256"] for _, event, _ in house.announcer.said} == {sha256(BUNDLE).hexdigest()}
 
     repeated = house.process(message(EVENT.payload, sequence=100))
     assert isinstance(repeated, Ack)
-    assert read_reference(house.store.objects[conflict]).source.sequence == 99
+    assert house.reference(conflict).source.sequence == 99
 
 
 @pytest.mark.parametrize(("declared", "matches"), [(len(BUNDLE), True), (1, False), (10**9, False)])
@@ -307,74 +263,33 @@ def test_a_bundle_of_another_size_than_declared_is_archived_and_says_so(
     outcome = house.process(arrival(event=sized))
 
     assert isinstance(outcome, Ack)
-    kept = read_reference(house.store.objects[ref_key(sized)]).bundle
+    kept = house.reference(ref_key(sized)).bundle
     assert (kept.bytes, kept.declared_bytes, kept.size_matches) == (len(BUNDLE), declared, matches)
 
 
-POISON = [
-    case
-    for case in cases("kaizen.schedule.prepared@1", "invalid", "wire")
-    if not check_payload(case.raw, contract=load_contract("kaizen.schedule.prepared@1"), profile="consumer").passes()
-]
+def test_an_event_that_was_put_by_hand_before_is_announced_as_the_contract_asks(house: House) -> None:
+    by_hand = Source(
+        subject="kaizen.schedule.prepared",
+        stream="",
+        sequence=0,
+        msg_id="",
+        received_at="2026-06-17T11:00:00.000Z",
+        deliveries=0,
+        payload_sha256="00" * 32,
+    )
 
+    async def put() -> None:
+        stored = await house.archive.store_bundle(EVENT, Bundle(io.BytesIO(BUNDLE), len(BUNDLE), "file"))
+        await house.archive.write_reference(EVENT, by_hand, stored)
 
-@pytest.mark.parametrize("case", POISON, ids=lambda case: case.name)
-def test_poison_is_dead_with_its_reason_and_touches_nothing(house: House, case: Case) -> None:
-    outcome = house.process(message(case.raw))
+    asyncio.run(put())
+    first = house.store.objects[REFERENCE]
 
-    unreadable = {rule for rule in case.breaks if rule.startswith("payload/")} | (case.breaks & {"boundary/size"})
-    assert isinstance(outcome, Dead)
-    assert outcome.reason is (DeadReason.NOT_JSON if unreadable else DeadReason.CONTRACT_BROKEN)
-    assert outcome.detail
-    assert house.journal == []
+    for arriving in (message(EVENT.payload, sequence=4), message(EVENT.payload, sequence=4, deliveries=2)):
+        assert isinstance(house.process(arriving), Ack)
 
-
-def test_the_corpus_holds_poison_of_both_kinds_and_only_unknown_keys_are_none() -> None:
-    assert {case.name.partition("/")[0] for case in POISON} == {"invalid", "wire"}
-    harmless = {case.name for case in cases("kaizen.schedule.prepared@1", "invalid", "wire")} - {
-        case.name for case in POISON
-    }
-    assert harmless == {"invalid/unknown-key", "invalid/misspelt-key", "invalid/bundle-unknown-key"}
-
-
-def test_a_dead_letter_says_every_error_and_no_secret(house: House) -> None:
-    secret = "AKIA" + "IOSFODNN7EXAMPLQ"
-    broken = dict(EVENT.payload) | {"cadence": "fortnightly", "repo": 7, "root": f"/home/{secret}"}
-
-    outcome = house.process(message(payload_bytes(broken)))
-
-    assert isinstance(outcome, Dead)
-    assert "fortnightly" in outcome.detail
-    assert "/repo" in outcome.detail
-    assert secret not in outcome.detail
-
-
-@pytest.mark.parametrize(
-    ("found", "why"),
-    [
-        (b"<html>busy</html>", "not a kaizen.archive.ref record"),
-        (b"x" * (5 << 20), "more than 4194304 bytes"),
-    ],
-    ids=["not a reference", "too large"],
-)
-def test_an_event_waits_while_something_else_lies_where_its_reference_belongs(
-    house: House, found: bytes, why: str
-) -> None:
-    house.store.objects[REFERENCE] = found
-
-    for deliveries in (1, 2):
-        outcome = house.process(arrival(deliveries))
-        assert isinstance(outcome, Retry)
-        assert why in outcome.why
-    assert house.store.objects[REFERENCE] == found
-
-
-def test_an_event_waits_while_another_events_reference_lies_in_its_place(house: House) -> None:
-    house.process(arrival())
-    other = json.loads(house.store.objects[REFERENCE]) | {"event_sha256": "00" * 32}
-    house.store.objects[REFERENCE] = json.dumps(other).encode()
-
-    outcome = house.process(arrival(2))
-
-    assert isinstance(outcome, Retry)
-    assert f"it references event {'00' * 32}" in outcome.why
+    assert house.store.objects[REFERENCE] == first
+    assert house.announcer.said[0] == house.announcer.said[1]
+    said = payload_bytes(house.announcer.said[0][1])
+    assert check_payload(said, contract=load_contract("kaizen.schedule.archived@1")).passes()
+    assert json.loads(said)["source_event"]["sequence"] == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from archiver.errors import ServerDidNotStart
+from contracts.errors import ServerDidNotStart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Self
 
 _START_WITHIN_S = 30.0  # nats-server takes 0.03 s and SeaweedFS 1 s; a busy machine takes longer
@@ -107,6 +108,15 @@ class ChildProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal is for us; we stop servers in our order
             )
+
+    def write_private(self, name: str, content: Mapping[str, object]) -> Path:
+        """Write a JSON file in its folder that nobody else can read, and return its path."""
+        path = self.home / name
+        path.unlink(missing_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(content), "utf-8")
+        return path
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
         """Wait until `ready` says so.

@@ -1,0 +1,293 @@
+"""The options and streams of every verb that judges something: reports, waivers, what counts, and what CI wants to see.
+
+@report_options                     adds --report, --fail-on, --select, --ignore, --waivers; passes `options`
+def verb(..., options):
+    with reporting(options) as run:
+        run.add(result)             as often as there is a result
+    return run.status
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
+
+import click
+
+from contracts.check import Result
+from contracts.config_file import find_config_file, read_text
+from contracts.errors import BadInput, Exit, KitError
+from contracts.policy import Policy, Tally
+from contracts.registry import load_contract, subjects
+from contracts.reports import FORMATS, Report, make_report
+from contracts.secrets import mask
+from contracts.suggestion import nearest
+from contracts.violation import Rule, Severity, covers, printable
+
+if TYPE_CHECKING:  # imported where needed: the start of `contracts check` is counted in milliseconds
+    from contracts.config import Config
+    from contracts.waivers import WaiverUse
+
+_MOST_FIXTURE_BYTES: Final = 1 << 20  # sixteen payloads of the largest size; lines of more are not looked up
+
+_OPTIONS: Final = (
+    click.option(
+        "--report",
+        "reports",
+        multiple=True,
+        metavar="FORMAT[=PATH]",
+        help=f"Write a report ({', '.join(FORMATS)}) to PATH, or to standard output; repeatable.  [default: text]",
+    ),
+    click.option(
+        "--fail-on",
+        type=click.Choice(["error", "warning"]),
+        help="The least severity that fails the run.  [default: error]",
+    ),
+    click.option(
+        "--select",
+        multiple=True,
+        metavar="RULE",
+        help="Look at this rule only, or at a family: 'boundary/*', '*/required'; repeatable.",
+    ),
+    click.option(
+        "--ignore", multiple=True, metavar="RULE", help="Do not look at this rule, or family of rules; repeatable."
+    ),
+    click.option(
+        "--waivers",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="TOML file of findings that are waived until a date; see `contracts explain RULE --waiver`.",
+    ),
+)
+
+
+class ReportOptions(NamedTuple):
+    """What the command line says of a run and its reports, completed by the configuration file."""
+
+    reports: tuple[str, ...]
+    fail_on: Severity
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    waivers: Path | None
+    configured: Config | None
+    """What the configuration file says; None where there is none."""
+
+    @property
+    def config(self) -> Config:
+        """What the configuration file says; without one, a `Config` that says nothing."""
+        if self.configured is not None:
+            return self.configured
+        from contracts.config import Config
+
+        return Config()
+
+
+def report_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to a command; it gets them as one keyword argument, `options`: a `ReportOptions`."""
+
+    @functools.wraps(command)
+    def with_options(
+        *arguments: Any,
+        reports: tuple[str, ...],
+        fail_on: str | None,
+        select: tuple[str, ...],
+        ignore: tuple[str, ...],
+        waivers: Path | None,
+        **others: Any,
+    ) -> Any:
+        flags = ReportOptions(reports, Severity(fail_on or Severity.ERROR), select, ignore, waivers, None)
+        return command(*arguments, options=_completed(flags, fail_on), **others)
+
+    for option in reversed(_OPTIONS):
+        with_options = option(with_options)
+    return with_options
+
+
+def _completed(flags: ReportOptions, fail_on: str | None) -> ReportOptions:
+    """Fill what no flag says from the configuration file, where there is one."""
+    path = find_config_file(Path.cwd())
+    if path is None:
+        return flags
+    from contracts.config import read_config
+
+    config = read_config(path, os.environ)
+    return ReportOptions(
+        reports=flags.reports or tuple(_resolved(config, each) for each in config.reports),
+        fail_on=Severity(fail_on or config.fail_on or Severity.ERROR),
+        select=flags.select or config.select,
+        ignore=flags.ignore or config.ignore,
+        waivers=flags.waivers or (config.resolve(config.waivers) if config.waivers else None),
+        configured=config,
+    )
+
+
+def _resolved(config: Config, report: str) -> str:
+    name, equals, path = report.partition("=")
+    return f"{name}={config.resolve(path)}" if equals else report
+
+
+class Reporting:
+    """A run being reported. `human` is where text for people goes: standard error while a machine reads the other."""
+
+    def __init__(self, policy: Policy, outputs: list[Report], human: TextIO, use: WaiverUse | None) -> None:
+        self._policy, self._outputs, self._use = policy, outputs, use
+        self.human = human
+        self.tally = Tally(policy.fail_on)
+
+    def add(self, result: Result, *, is_payload: bool = True) -> None:
+        """Judge one result, count it, and report it."""
+        text = _fixture_text(result) if result.violations else None
+        verdict = self._policy.judge(result, text, is_payload=is_payload)
+        self.tally.add(verdict)
+        if self._use is not None:
+            self._use.add(verdict)
+        for output in self._outputs:
+            output.add(verdict)
+
+    @property
+    def status(self) -> Exit:
+        """BROKEN where anything failed the run, else OK; final once the run has ended."""
+        return Exit.BROKEN if self.tally.broken else Exit.OK
+
+    def close(self) -> None:
+        """End every report."""
+        for output in self._outputs:
+            output.close(self.tally)
+
+
+@contextmanager
+def reporting(options: ReportOptions, rules: Collection[str] = ()) -> Iterator[Reporting]:
+    """Open the reports of a run; when it ends, judge its waivers and close them.
+
+    `rules` are those that the run checks beside those of its contracts. A `KitError` raised inside ends the
+    reports, which say why, and goes on.
+
+    Raises:
+        BadInput: unknown rule, format or waiver entry, or a file that cannot be read or written.
+    """
+    known = known_rules() if options.select or options.ignore or options.waivers else {}
+    for pattern in (*options.select, *options.ignore):
+        _require_known(pattern, known)
+    policy, use = Policy(options.fail_on, options.select, options.ignore), None
+    if options.waivers is not None:
+        policy, use = _with_waivers(policy, options.waivers, known)
+    with ExitStack() as stack:
+        outputs, human = _open_reports(options.reports or ("text",), stack)
+        run = Reporting(policy, outputs, human, use)
+        try:
+            yield run
+        except KitError as error:
+            run.tally.error = "\n".join(printable(line) for line in mask(str(error)).splitlines())
+            run.close()
+            raise
+        if use is not None and options.waivers is not None:
+            checked = {rule for name in use.contracts for rule in load_contract(name).rules} | set(rules)
+            for result in use.results(options.waivers, checked):
+                run.add(result, is_payload=False)
+        run.close()
+
+
+def known_rules() -> dict[str, Rule]:
+    """Return every rule that a finding can name, by id: of all contracts, of emitters' behaviour, of runs."""
+    from contracts.findings import RUN_RULES
+    from contracts.observe.observation import behaviour_rules
+
+    known = {rule.id: rule for name in subjects() for rule in load_contract(name).rules.values()}
+    return known | {name: each.rule for name, each in behaviour_rules().items()} | dict(RUN_RULES)
+
+
+def _require_known(pattern: str, known: Collection[str]) -> None:
+    if any(covers(pattern, rule) for rule in known):
+        return
+    families = {f"{rule.split('/', 1)[0]}/*" for rule in known} | {f"*/{rule.split('/', 1)[1]}" for rule in known}
+    near = nearest(pattern, families if "*" in pattern else known)
+    raise BadInput(
+        f"no rule {pattern!r}"
+        + (f"; did you mean {near!r}?" if near else "")
+        + "\n  contracts show SUBJECT lists the rules of a contract; 'boundary/*' and '*/required' are families"
+    )
+
+
+def _with_waivers(policy: Policy, path: Path, known: Collection[str]) -> tuple[Policy, WaiverUse]:
+    from datetime import UTC, datetime
+
+    from contracts.waivers import WaiverUse, parse_waivers
+
+    today = datetime.now(UTC).date()
+    waivers = parse_waivers(read_text(path), where=str(path), rules=known)
+    holding = tuple(waiver for waiver in waivers if waiver.expires >= today)
+    return Policy(policy.fail_on, policy.select, policy.ignore, holding), WaiverUse(waivers, policy, today)
+
+
+def _open_reports(reports: tuple[str, ...], stack: ExitStack) -> tuple[list[Report], TextIO]:
+    """Open each report on its stream; one machine format may have standard output, and people's text then moves."""
+    wanted = [_parse_report(report) for report in reports]
+    on_stdout = [name for name, path in wanted if path is None]
+    machines = [name for name in on_stdout if name != "text"]
+    if len(machines) > 1:
+        raise click.UsageError(
+            f"standard output carries one report, got {len(machines)}: {', '.join(machines)}\n"
+            f"  give all but one a file, for example: --report {machines[-1]}=contracts.{machines[-1]}"
+        )
+    paths = [path for _, path in wanted if path is not None]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise click.UsageError(f"two reports go to {path}\n  give each a file of its own")
+    human = sys.stderr if machines else sys.stdout
+    streams = [
+        (name, _open(name, path, "w", stack) if path else human if name == "text" else sys.stdout)
+        for name, path in wanted
+    ]
+    streams += _asked_by_ci({name for name, _ in wanted}, stack)
+    return [make_report(name, stream) for name, stream in streams], human
+
+
+def _parse_report(report: str) -> tuple[str, str | None]:
+    name, _, path = report.partition("=")
+    if name not in FORMATS:
+        near = nearest(name, FORMATS)
+        raise BadInput(
+            f"no report format {name!r}"
+            + (f"; did you mean {near!r}?" if near else "")
+            + f"\n  known: {', '.join(FORMATS)}"
+        )
+    return name, None if path in ("", "-") else path
+
+
+def _asked_by_ci(names: Collection[str], stack: ExitStack) -> Iterator[tuple[str, TextIO]]:
+    """Give the runners of GitHub and Gitea Actions their annotations and their summary, unless asked for elsewhere."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    if "github" not in names:
+        yield "github", sys.stderr
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary and "markdown" not in names:
+        try:
+            yield "markdown", _open("markdown", summary, "a", stack)
+        except BadInput as error:  # nobody asked for it: no reason to fail
+            click.echo(f"contracts: {error}", err=True)
+
+
+def _open(name: str, path: str, mode: Literal["w", "a"], stack: ExitStack) -> TextIO:
+    try:
+        return stack.enter_context(Path(path).open(mode, encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"cannot write the {name} report to {path}: {error.strerror}") from None
+
+
+def _fixture_text(result: Result) -> str | None:
+    """Read the file that a result is about, to tell lines; a pipe cannot be read twice."""
+    path = result.fixture
+    if path is None or result.fixture_line is not None:
+        return None
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_FIXTURE_BYTES:
+            return None
+        return path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return None

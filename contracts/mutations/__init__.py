@@ -1,0 +1,1 @@
+"""Break a payload in every single-rule way: what `fixtures mutate` and the generators share."""

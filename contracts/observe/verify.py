@@ -1,0 +1,225 @@
+"""Verify an emitter: observe it for each scenario, and apply one set of checks to all that was seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.check import Result, check_payload
+from contracts.emitters.program import PrepareCommand
+from contracts.errors import BadInput
+from contracts.identity import event_key
+from contracts.nats_connection import NatsAccess
+from contracts.observe.command import observe_command, run_trigger
+from contracts.observe.files import observe_files
+from contracts.observe.golden import compare
+from contracts.observe.nats_subject import Watch, observe_subject
+from contracts.observe.observation import Observation, Observed, broken
+from contracts.observe.python_callable import observe_callable
+from contracts.observe.scenarios import Scenario, Stage, staged
+from contracts.registry import Contract
+from contracts.violation import Severity, Violation, show
+
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+
+SCHEMES: Final = ("cmd", "nats", "tls", "file", "http", "https", "py", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Emitter:
+    """One emitter and how to make it speak. `uri` says where; times are seconds.
+
+    `program` is the prepare command to compare with; None compares with nothing but the golden event.
+    """
+
+    uri: str
+    timeout_s: float = 30.0
+    trigger: str | None = None
+    count: int = 1
+    correlate: tuple[tuple[str, str], ...] = ()
+    stream: str | None = None
+    from_sequence: int | None = None
+    program: str | None = None
+    openapi: str | None = None
+    nats: NatsAccess | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        """The part before the colon, or '-'."""
+        scheme = "-" if self.uri == "-" else self.uri.partition(":")[0]
+        if scheme not in SCHEMES or (scheme != "-" and ":" not in self.uri):
+            raise BadInput(
+                f"{self.uri!r} does not say where the emitter speaks\n"
+                "  expected cmd:PROGRAM …, nats://HOST/SUBJECT, file:PATH, http(s)://…, py:package.module:callable or -"
+            )
+        return scheme
+
+    @property
+    def target(self) -> str:
+        """The part after the colon."""
+        return self.uri.partition(":")[2]
+
+    @property
+    def takes_scenarios(self) -> bool:
+        """Whether it is run once for each scenario: it has `{placeholders}` to fill, or is a callable."""
+        return self.scheme == "py" or "{" in (self.trigger or "") or (self.scheme != "file" and "{" in self.uri)
+
+    def reproduce(self, scenario: Scenario | None) -> str:
+        """The command that makes one check alone."""
+        words = ["contracts", "verify-emitter", _CREDENTIALS.sub("//***@", self.uri)]
+        if scenario is not None:
+            words += ["--scenario", scenario.name]
+        options = {
+            "--trigger": self.trigger,
+            "--program": self.program,
+            "--openapi": self.openapi,
+            "--stream": self.stream,
+            "--from-seq": self.from_sequence,
+        }
+        words += [str(each) for name, value in options.items() if value is not None for each in (name, value)]
+        words += [each for at, value in self.correlate for each in ("--correlate", f"{at}={value}")]
+        return shlex.join(words)
+
+
+def verify(emitter: Emitter, contract: Contract, scenarios: list[Scenario]) -> Iterator[tuple[int, Result]]:
+    """Yield (events observed, result) for each scenario, or once where the emitter takes none.
+
+    Raises:
+        Unreachable: the place where it speaks cannot be reached.
+        BadInput: it cannot be run as asked.
+    """
+    for scenario in scenarios if emitter.takes_scenarios else [None]:
+        with staged(scenario) if scenario else nullcontext() as stage:
+            observed = observe(emitter, stage)
+            for count, result in _results(emitter, contract, stage, observed):
+                fixture = scenario.golden_path if scenario else None
+                yield count, replace(result, fixture=fixture, reproduce=emitter.reproduce(scenario))
+
+
+def observe(emitter: Emitter, stage: Stage | None = None) -> Observed:
+    """Observe an emitter once, wherever it speaks."""
+    placeholders = stage.placeholders() if stage else {}
+    match emitter.scheme:
+        case "cmd":
+            return observe_command(emitter.target, placeholders, timeout_s=emitter.timeout_s, env=emitter.env)
+        case "py":
+            return observe_callable(emitter.target, placeholders, timeout_s=emitter.timeout_s)
+        case "nats" | "tls":
+            return observe_subject(*_subject(emitter), _trigger(emitter, placeholders))
+        case "http" | "https":
+            from contracts.observe.http_endpoint import observe_http  # noqa: PLC0415 - needs an extra
+
+            return observe_http(emitter.uri.format_map(placeholders), emitter.openapi, timeout_s=emitter.timeout_s)
+        case "file":
+            return observe_files(emitter.target)
+        case _:
+            return observe_files("-")
+
+
+def _subject(emitter: Emitter) -> tuple[NatsAccess, Watch]:
+    assert emitter.nats is not None
+    server, slash, subject = emitter.uri.partition("://")[2].partition("/")
+    if not slash or not subject:
+        raise BadInput(f"{emitter.uri!r} names no subject; expected nats://HOST:PORT/SUBJECT")
+    access = replace(emitter.nats, url=f"{emitter.scheme}://{server}")
+    watch = Watch(
+        subject=subject,
+        timeout_s=emitter.timeout_s,
+        count=emitter.count,
+        correlate=emitter.correlate,
+        stream=emitter.stream,
+        from_sequence=emitter.from_sequence,
+    )
+    return access, watch
+
+
+def _trigger(emitter: Emitter, placeholders: Mapping[str, str]) -> Callable[[], list[Violation]] | None:
+    command = emitter.trigger
+    if command is None:
+        return None
+    return lambda: run_trigger(command, placeholders, timeout_s=emitter.timeout_s, env=emitter.env)
+
+
+def _results(
+    emitter: Emitter, contract: Contract, stage: Stage | None, observed: Observed
+) -> Iterator[tuple[int, Result]]:
+    label = emitter.scheme + (f"[{stage.scenario.name}]" if stage else "")
+    if not observed.observations:
+        yield 0, Result(label, contract.name, None, observed.violations)
+        return
+    behaviour = observed.violations
+    for observation in observed.observations:
+        source = f"{label} {observation.where}"
+        result = check_payload(observation.raw, source=source, contract=contract, profile="emitter")
+        more = list(_transport(observation, result, contract))
+        if stage is not None and isinstance(result.payload, dict):
+            more += _golden(stage, result.payload, observed)
+            more += _prepare(emitter, stage, result.payload)
+        # What the contract says of a place already needs no second finding that it also differs there.
+        at_fault = {each.pointer for each in result.violations if each.severity is Severity.ERROR}
+        more = [each for each in more if not each.pointer or each.pointer not in at_fault]
+        yield 1, replace(result, violations=(*behaviour, *result.violations, *more))
+        behaviour = ()
+
+
+def _transport(observation: Observation, result: Result, contract: Contract) -> Iterator[Violation]:
+    if observation.subject is not None and observation.subject != contract.subject:
+        yield broken("subject/event", show(observation.subject), expected=f"the subject {contract.subject!r}")
+    if not observation.is_confirmed or not isinstance(result.payload, dict):
+        return
+    told, key = observation.headers.get("Nats-Msg-Id"), event_key(result.payload)
+    if told is None:
+        yield broken("headers/message-id-missing", "no Nats-Msg-Id", expected=f"Nats-Msg-Id: {key}")
+    elif told != key:
+        yield broken("headers/message-id", show(told), expected=f"Nats-Msg-Id: {key}")
+
+
+def _golden(stage: Stage, event: Mapping[str, Any], observed: Observed) -> list[Violation]:
+    path = stage.scenario.golden_path
+    if not path.is_file():
+        record = f"contracts fixtures record … --into {stage.scenario.folder}"
+        return [broken("golden/missing", f"nothing at {path}; record it: {record}")]
+    golden = json.loads(path.read_bytes())
+    return list(compare(event, golden, root=str(stage.root), observed=observed))
+
+
+def _prepare(emitter: Emitter, stage: Stage, event: Mapping[str, Any]) -> list[Violation]:
+    """Compare with what the prepare command itself says of the same checkout."""
+    if emitter.program is None:
+        return []
+    scenario = stage.scenario
+    program = PrepareCommand.find(emitter.program, agent=scenario.agent, root=str(stage.root), format=scenario.format)
+    document = program.document(timeout_s=emitter.timeout_s)
+    with Path(os.devnull).open("wb") as sink:
+        size = program.run(sink, timeout_s=emitter.timeout_s)
+    said = event.get("bundle")
+    if not isinstance(said, dict):
+        return []
+    found = [
+        broken("prepare/flags", show(said[flag]), at=f"/bundle/{flag}", expected=show(document.get(flag)))
+        for flag in ("agent_prompt_found", "has_memory", "has_metrics", "pointers")
+        if flag in said and said[flag] != document.get(flag)
+    ]
+    if "bytes" in said and said["bytes"] != size:
+        found.append(broken("prepare/bytes", show(said["bytes"]), at="/bundle/bytes", expected=str(size)))
+    return found
+
+
+def parse_correlation(text: str) -> tuple[str, str]:
+    """Read `/agent=coach` as (pointer, value).
+
+    Raises:
+        BadInput: it is not that.
+    """
+    at, equals, value = text.partition("=")
+    if not equals or not at.startswith("/"):
+        raise BadInput(f"--correlate {text!r} is not POINTER=VALUE, for example /agent=coach")
+    return at, value

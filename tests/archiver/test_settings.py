@@ -1,0 +1,236 @@
+"""Settings from the environment: every problem at once, and no secret anywhere."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from archiver.cli.config import config
+from archiver.settings import Settings, load_settings, nats_access, shown
+from contracts import BadInput
+
+SECRET = "do-not-show-me"
+REQUIRED = {"ARCHIVER_BUCKET": "archive"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch):
+    def given(**variables: str) -> None:
+        for name, value in (REQUIRED | variables).items():
+            monkeypatch.setenv(name, value)
+
+    return given
+
+
+def problems(environment, **variables: str) -> list[str]:
+    environment(**variables)
+    with pytest.raises(BadInput) as refused:
+        load_settings()
+    head, *rest = str(refused.value).splitlines()
+    return [line.strip() for line in rest] or [head]
+
+
+def test_a_bucket_is_all_that_has_to_be_set(environment) -> None:
+    environment()
+
+    settings = load_settings()
+
+    assert settings.bucket == "archive"
+    assert (settings.stream, settings.consumer, settings.store) == ("KAIZEN_SCHEDULE", "archiver", "obstore")
+    assert settings.region == "us-east-1"
+    assert settings.worker, "made of host and process, so that two workers differ"
+
+
+def test_every_problem_is_told_at_once(environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = problems(
+        environment,
+        ARCHIVER_SLOTS="many",
+        ARCHIVER_STORE="minio",
+        ARCHIVER_ACK_WAIT_S="0",
+        ARCHIVER_BUKET="x",
+        AWS_ENDPOINT_URL_S3="localhost:8333",
+    )
+
+    for variable in (
+        "ARCHIVER_SLOTS",
+        "ARCHIVER_STORE",
+        "ARCHIVER_ACK_WAIT_S",
+        "ARCHIVER_BUKET",
+        "AWS_ENDPOINT_URL_S3",
+    ):
+        assert [line for line in found if line.startswith(variable)], variable
+    assert len(found) == 5
+    monkeypatch.delenv("ARCHIVER_BUCKET")
+    assert "ARCHIVER_BUCKET is not set; expected the bucket that holds blobs and references" in problems_of_now()
+
+
+def problems_of_now() -> list[str]:
+    with pytest.raises(BadInput) as refused:
+        load_settings()
+    return [line.strip() for line in str(refused.value).splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("ARCHIVER_BUCKET", "ab", "found 'ab'"),
+        ("ARCHIVER_BUCKET", "a" * 64, "found 'aaa"),
+        ("ARCHIVER_BUCKET", "My_Bucket", "found 'My_Bucket'"),
+        ("ARCHIVER_PREFIX", "team//a", "found 'team//a'"),
+        ("ARCHIVER_PREFIX", "team/../a", "found 'team/../a'"),
+        ("ARCHIVER_STREAM", "KAIZEN.SCHEDULE", "found 'KAIZEN.SCHEDULE'"),
+        ("ARCHIVER_CONSUMER", "my archiver", "found 'my archiver'"),
+        ("ARCHIVER_SLOTS", "0", "found '0'"),
+        ("ARCHIVER_SLOTS", "257", "found '257'"),
+        ("ARCHIVER_SLOTS", "4.5", "found '4.5'"),
+        ("ARCHIVER_STORE", "S3", "found 'S3'"),
+        ("ARCHIVER_MAX_BUNDLE_BYTES", "2GiB", "found '2GiB'"),
+        ("ARCHIVER_BUNDLE_DEADLINE_S", "-1", "found '-1'"),
+        ("ARCHIVER_ACK_WAIT_S", "0.5", "found '0.5'"),
+        ("ARCHIVER_GRACE_S", "soon", "found 'soon'"),
+        ("ARCHIVER_LOG_FORMAT", "xml", "found 'xml'"),
+        ("AWS_ENDPOINT_URL_S3", "localhost:8333", "found 'localhost:8333'"),
+        ("AWS_ENDPOINT_URL", "ftp://store", "found 'ftp://store'"),
+        ("AWS_ENDPOINT_URL_S3", "http://store:8333/archive", "found 'http://store:8333/archive'"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_told_with_its_variable(
+    environment, variable: str, value: str, told: str
+) -> None:
+    [problem] = problems(environment, **{variable: value})
+
+    assert variable in problem.partition(": ")[0].split(" or ")
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("ARCHIVER_BUKET", "ARCHIVER_BUCKET"),
+        ("ARCHIVER_SLOT", "ARCHIVER_SLOTS"),
+        ("ARCHIVER_ACK_WAIT", "ARCHIVER_ACK_WAIT_S"),
+        ("ARCHIVER_MAX_BUNDLE_SIZE", "ARCHIVER_MAX_BUNDLE_BYTES"),
+    ],
+)
+def test_a_misspelt_setting_is_not_silently_its_default(environment, misspelt: str, meant: str) -> None:
+    assert problems(environment, **{misspelt: "4"}) == [f"{misspelt} is not a setting; did you mean {meant}?"]
+
+
+def test_a_setting_like_no_other_is_told_without_a_guess(environment) -> None:
+    assert problems(environment, ARCHIVER_QQQQQQQQQQQQQ="4") == ["ARCHIVER_QQQQQQQQQQQQQ is not a setting"]
+
+
+@pytest.mark.parametrize("empty", ["ARCHIVER_PREFIX", "ARCHIVER_SLOTS", "ARCHIVER_SPOOL", "AWS_ACCESS_KEY_ID"])
+def test_an_empty_value_is_as_good_as_none(environment, empty: str) -> None:
+    environment()
+    unset = load_settings()
+    environment(**{empty: ""})
+
+    assert load_settings() == unset
+
+
+def test_an_empty_variable_that_is_no_setting_is_still_told(environment) -> None:
+    assert problems(environment, ARCHIVER_BUKET="") == [
+        "ARCHIVER_BUKET is not a setting; did you mean ARCHIVER_BUCKET?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "attribute", "value"),
+    [
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "region", "eu-west-1"),
+        ({"AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "eu-west-1"}, "region", "eu-north-1"),
+        ({"AWS_REGION": "", "AWS_DEFAULT_REGION": "eu-west-1"}, "region", "eu-west-1"),
+        ({"AWS_ENDPOINT_URL": "http://all:1"}, "endpoint_url", "http://all:1"),
+        ({"AWS_ENDPOINT_URL_S3": "http://s3:2", "AWS_ENDPOINT_URL": "http://all:1"}, "endpoint_url", "http://s3:2"),
+        ({"AWS_ENDPOINT_URL_S3": "", "AWS_ENDPOINT_URL": "http://all:1"}, "endpoint_url", "http://all:1"),
+    ],
+)
+def test_the_narrower_variable_wins_as_with_every_s3_tool(
+    environment, variables: dict[str, str], attribute: str, value: str
+) -> None:
+    environment(**variables)
+
+    assert getattr(load_settings(), attribute) == value
+    assert getattr(load_settings().s3, attribute) == value
+
+
+@pytest.mark.parametrize("present", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_half_a_key_pair_is_told(environment, present: str) -> None:
+    [problem] = problems(environment, **{present: SECRET})
+
+    assert problem == "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is not set"
+
+
+def test_half_a_key_pair_is_told_together_with_the_other_problems(environment) -> None:
+    found = problems(environment, AWS_ACCESS_KEY_ID="an id", ARCHIVER_BUKET="x")
+
+    assert len(found) == 2, found
+
+
+def test_without_keys_the_aws_chain_applies(environment) -> None:
+    environment()
+
+    assert load_settings().s3.access_key_id is None
+
+
+def test_what_the_store_needs_is_taken_over(environment) -> None:
+    environment(
+        AWS_ACCESS_KEY_ID="an id",
+        AWS_SECRET_ACCESS_KEY=SECRET,
+        AWS_SESSION_TOKEN="a token",
+        ARCHIVER_PREFIX="/team/a/",
+        ARCHIVER_SLOTS="32",
+    )
+
+    access = load_settings().s3
+
+    assert (access.access_key_id, access.secret_access_key, access.session_token) == ("an id", SECRET, "a token")
+    assert access.prefix == "team/a"
+    assert access.connections > 32, "reads back while all slots write"
+
+
+def test_no_secret_is_shown_by_the_settings_themselves(environment) -> None:
+    environment(AWS_ACCESS_KEY_ID="an id", AWS_SECRET_ACCESS_KEY=SECRET, AWS_SESSION_TOKEN=SECRET)
+    settings = load_settings()
+
+    assert SECRET not in f"{settings!r} {settings} {settings.s3!r} {list(shown(settings))}"
+    assert settings.s3.secret_access_key == SECRET
+
+
+def test_archiver_config_shows_every_setting_and_no_secret(environment) -> None:
+    environment(
+        AWS_ACCESS_KEY_ID="an id",
+        AWS_SECRET_ACCESS_KEY=SECRET,
+        AWS_SESSION_TOKEN=SECRET,
+        NATS_URL=f"nats://archiver:{SECRET}@nats.example:4333",
+    )
+
+    said = CliRunner().invoke(config, catch_exceptions=False)
+
+    assert said.exit_code == 0
+    assert SECRET not in said.output
+    assert said.output.count("***") == 2
+    assert "nats://nats.example:4333" in said.output
+    for name in Settings.model_fields:
+        assert name.upper() in said.output
+
+
+@pytest.mark.parametrize("url", [f"http://user:{SECRET}@store:8333", f"https://{SECRET}@store"])
+def test_a_credential_in_the_stores_url_is_refused_and_not_repeated(environment, url: str) -> None:
+    [problem] = problems(environment, AWS_ENDPOINT_URL_S3=url)
+
+    assert problem.startswith("AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL: ")
+    assert SECRET not in problem
+
+
+def test_a_missing_nats_url_is_told_with_an_example() -> None:
+    with pytest.raises(BadInput, match=r"NATS_URL is not set; expected the server, for example nats://"):
+        nats_access()
+
+
+def test_a_credentials_file_that_is_not_there_is_told_with_its_variable(environment, tmp_path) -> None:
+    environment(NATS_URL="nats://127.0.0.1:4222", NATS_CREDS=str(tmp_path / "none.creds"))
+
+    with pytest.raises(BadInput, match=r"NATS_CREDS names .*none\.creds, which is not a file"):
+        nats_access()

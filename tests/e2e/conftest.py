@@ -1,0 +1,31 @@
+"""What every end-to-end test gets: a nats-server of its own, and its own part of the one S3 server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from archiver.embedded import NatsServer, S3Server
+from tests.e2e.kit import Kit
+from tests.servers import require_binary
+
+
+@pytest.fixture
+def bare_kit(s3_server: S3Server, tmp_path: Path) -> Iterator[Kit]:
+    """Servers only: no stream is there yet."""
+    require_binary(NatsServer.binary)
+    with NatsServer(tmp_path / "nats") as nats:
+        kit = Kit.make(nats, s3_server, tmp_path)
+        try:
+            yield kit
+        finally:
+            kit.close()
+
+
+@pytest.fixture
+def kit(bare_kit: Kit) -> Kit:
+    """Servers with streams and consumer, as `archiver init` leaves them."""
+    bare_kit.init()
+    return bare_kit
