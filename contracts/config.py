@@ -44,6 +44,8 @@ class EmitterConfig:
     correlate: str | None = None
     timeout: float | None = None
     scenarios: str | None = None
+    stream: str | None = None
+    openapi: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
 

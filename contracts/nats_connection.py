@@ -9,16 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-import nats
+import nkeys
+from nats.aio.client import Client
+from nats.errors import AuthorizationError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError
 
 from contracts.errors import BadInput, Unreachable
 
 if TYPE_CHECKING:
-    from nats.aio.client import Client, ErrorCallback
+    from nats.aio.client import ErrorCallback
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +83,31 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
     `callbacks` are nats-py's own: error_cb, disconnected_cb, reconnected_cb, closed_cb.
 
     Raises:
-        Unreachable: refused, timed out, wrong credentials or an unknown authority.
+        Unreachable: refused, timed out, wrong credentials, an unknown authority, or no TLS where it was asked for.
+        BadInput: a file that does not hold what it should.
     """
     failures: list[Exception] = []
 
     async def remember(error: Exception) -> None:
         failures.append(error)  # the last one says why, where the client itself only says "no servers available"
+        if not client.is_connected and not client.is_reconnecting and isinstance(error, _LASTING):
+            raise error  # nats-py would try until the time is up
         if report is not None:
             await report(error)
 
-    context = ssl.create_default_context(cafile=access.ca_file) if access.ca_file else None
+    _require_usable(access)
+    server, login = _login(access.url)
+    client = _SecuredClient()
     report: ErrorCallback | None = callbacks.pop("error_cb", None)
     try:
-        client = await asyncio.wait_for(
-            nats.connect(
-                access.url,
+        await asyncio.wait_for(
+            client.connect(
+                server,
+                **login,
                 name=name,
                 user_credentials=str(access.creds_file) if access.creds_file else None,
                 nkeys_seed=str(access.nkey_seed_file) if access.nkey_seed_file else None,
-                tls=context,
+                tls=_context(access.ca_file) if access.ca_file else None,
                 connect_timeout=int(timeout_s),
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
@@ -111,10 +119,77 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
             timeout_s + 1,
         )
     except (NatsError, OSError, TimeoutError, ValueError) as error:
+        client.abort()
         raise Unreachable("NATS", access.place, _reason(failures[-1] if failures else error)) from None
     # Given at once, these would make nats-py retry a refused first connection for ever instead of saying so.
     client.options.update(max_reconnect_attempts=-1, reconnect_time_wait=0.25)
     return client
+
+
+class _NoTls(NatsError):
+    def __str__(self) -> str:
+        return "TLS was asked for, and this server offers none"
+
+
+_LASTING = (ssl.SSLError, AuthorizationError, _NoTls)
+
+
+class _SecuredClient(Client):
+    """nats-py speaks plainly to a server that offers no TLS, password included, whatever was asked for."""
+
+    def _connect_command(self) -> bytes:
+        asked = self.options.get("tls") or (self._current_server and self._current_server.uri.scheme == "tls")
+        if asked and not self._server_info.get("tls_required"):
+            raise _NoTls
+        return super()._connect_command()
+
+    def abort(self) -> None:
+        """Drop the connection at once: after a handshake that failed, nats-py's `close` waits for ever."""
+        for name in ("_io_writer", "_bare_io_writer"):
+            writer = getattr(self._transport, name, None)
+            if writer is not None:
+                writer.transport.abort()
+
+
+def _login(url: str) -> tuple[str, dict[str, Any]]:
+    """Split off user and password, or a token: nats-py would take them as they are, %40 for an @ included."""
+    parts = _parts(url)
+    server = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    if parts.username is None:
+        return server, {}
+    if parts.password is None:
+        return server, {"token": unquote(parts.username)}
+    return server, {"user": unquote(parts.username), "password": unquote(parts.password)}
+
+
+def _require_usable(access: NatsAccess) -> None:
+    """Look into the files: nats-py reads one that is not a creds file for ever."""
+    if access.creds_file:
+        lines = access.creds_file.read_bytes().split(b"\n")
+        starts = {kind: index for index, line in enumerate(lines) for kind in _CREDS if b"BEGIN " + kind in line}
+        following = [lines[at + 1] for at in starts.values() if at + 1 < len(lines)]
+        if len(following) < len(_CREDS) or not _is_seed(lines[starts[_CREDS[1]] + 1]):
+            raise BadInput(f"{access.creds_file} is not a NATS credentials file")
+    if access.nkey_seed_file and not _is_seed(access.nkey_seed_file.read_bytes()):
+        raise BadInput(f"{access.nkey_seed_file} holds no nkey seed; expected one line that starts with SU")
+
+
+_CREDS = (b"NATS USER JWT", b"USER NKEY SEED")
+
+
+def _is_seed(raw: bytes) -> bool:
+    try:
+        nkeys.from_seed(bytearray(raw.strip()))
+    except (nkeys.NkeysError, ValueError):
+        return False
+    return True
+
+
+def _context(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise BadInput(f"{ca_file} holds no certificate of an authority; expected PEM") from None
 
 
 async def publish_confirmed(
@@ -149,6 +224,8 @@ def _place(client: Client) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return "the server ended the connection, as it does where credentials are wrong"  # before that could be read
     text = str(error) or type(error).__name__
     return text.removeprefix("nats: ")
 

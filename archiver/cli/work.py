@@ -70,7 +70,7 @@ async def _run(settings: Settings, spool: Path, *, until_idle: bool) -> Counter[
                     ack_wait_s=inbox.ack_wait_s,
                     grace_s=settings.grace_s,
                 )
-                if not spool.is_dir():
+                if not await asyncio.to_thread(spool.is_dir):
                     log.warning("the spool is not there; events wait until it is mounted", spool=str(spool))
                 log.info(
                     "ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place

@@ -24,8 +24,8 @@ from contracts.registry import Contract, load_contract
 if TYPE_CHECKING:
     from contracts.mutations.mutants import Mutant
 
-_PATIENCE = 20
-"""Values in a row, for each one asked for, of which none is new: then there are no more."""
+_PATIENCE = 500
+"""Values in a row of which none is new: then there are no more."""
 
 
 @click.command()
@@ -133,7 +133,7 @@ def _different(
             yield line
         if len(seen) == count:
             return
-        if repeats > _PATIENCE * 250:
+        if repeats > _PATIENCE:
             break
     if not is_enough():
         raise NothingChecked(f"{contract.name} has no more than {len(seen)} different payloads to offer, not {count}")

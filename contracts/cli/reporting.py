@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
@@ -23,7 +23,7 @@ from contracts.check import Result
 from contracts.config_file import find_config_file, read_text
 from contracts.errors import BadInput, Exit, KitError
 from contracts.policy import Policy, Tally
-from contracts.registry import load_contract, subjects
+from contracts.registry import load_contract
 from contracts.reports import FORMATS, Report, make_report
 from contracts.secrets import mask
 from contracts.suggestion import nearest
@@ -170,7 +170,7 @@ def reporting(options: ReportOptions, rules: Collection[str] = ()) -> Iterator[R
     Raises:
         BadInput: unknown rule, format or waiver entry, or a file that cannot be read or written.
     """
-    known = known_rules() if options.select or options.ignore or options.waivers else {}
+    known = _known_rules() if options.select or options.ignore or options.waivers else {}
     for pattern in (*options.select, *options.ignore):
         _require_known(pattern, known)
     policy, use = Policy(options.fail_on, options.select, options.ignore), None
@@ -192,13 +192,10 @@ def reporting(options: ReportOptions, rules: Collection[str] = ()) -> Iterator[R
         run.close()
 
 
-def known_rules() -> dict[str, Rule]:
-    """Return every rule that a finding can name, by id: of all contracts, of emitters' behaviour, of runs."""
-    from contracts.findings import RUN_RULES
-    from contracts.observe.observation import behaviour_rules
+def _known_rules() -> Mapping[str, Rule]:
+    from contracts.observe.observation import known_rules
 
-    known = {rule.id: rule for name in subjects() for rule in load_contract(name).rules.values()}
-    return known | {name: each.rule for name, each in behaviour_rules().items()} | dict(RUN_RULES)
+    return known_rules()
 
 
 def _require_known(pattern: str, known: Collection[str]) -> None:

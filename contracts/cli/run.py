@@ -80,7 +80,7 @@ def _failed(command: click.Command, error: Exception) -> Exit:
         _drop_output()
         return Exit.USAGE
     if isinstance(error, ModuleNotFoundError) and error.name not in (None, "contracts", "archiver"):
-        extra = "nats" if error.name == "nats" else "archiver"  # what a base install leaves out
+        extra = "archiver" if command.name == "archiver" else "nats"  # what a base install leaves out
         click.echo(
             f"{command.name}: this needs the package {error.name!r}\n  pip install 'kaizen-event-kit[{extra}]'",
             err=True,

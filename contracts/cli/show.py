@@ -57,7 +57,7 @@ def show(subject: str) -> None:
 @click.option("--waiver", is_flag=True, help="Print a ready entry for a file of waivers instead; add who and why.")
 def explain(rule: str, name: str | None, *, waiver: bool) -> None:
     """Explain one RULE: what it expects, the spec's line or our decision, and a fixture that breaks it."""
-    from contracts.cli.reporting import known_rules
+    from contracts.observe.observation import known_rules
 
     contracts = [load_contract(each) for each in ([name] if name else subjects())]
     having = [contract for contract in contracts if rule in contract.rules]

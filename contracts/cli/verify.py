@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,9 @@ from contracts.cli.reporting import ReportOptions, report_options, reporting
 from contracts.config import Config, EmitterConfig
 from contracts.errors import BadInput, Exit
 from contracts.registry import load_contract
+
+if TYPE_CHECKING:
+    from contracts.observe.verify import Emitter
 
 _PATH = click.Path(path_type=Path)
 
@@ -65,53 +69,49 @@ def verify_emitter(
     contract = load_contract(name or options.config.contract or "kaizen.schedule.prepared")
     observed = 0
     with reporting(options, behaviour_rules()) as run:
-        for emitter, configured in _emitters(uris, options.config, flags):
+        for emitter, configured, home in _emitters(uris, options.config, flags):
             place = folder or (options.config.resolve(configured) if configured else None)
             scenarios = load_scenarios(contract.name, place, chosen) if emitter.takes_scenarios else []
-            for count, result in verify(emitter, contract, scenarios):
-                observed += count
-                run.add(result)
+            with home:
+                for count, result in verify(emitter, contract, scenarios):
+                    observed += count
+                    run.add(result)
     return run.status if observed else Exit.NOTHING
 
 
-def _emitters(uris: tuple[str, ...], config: Config, flags: dict[str, Any]) -> Iterator[tuple[Any, str | None]]:
-    """Yield each emitter with the folder of scenarios that its configuration names."""
+def _emitters(
+    uris: tuple[str, ...], config: Config, flags: dict[str, Any]
+) -> Iterator[tuple[Emitter, str | None, AbstractContextManager[None]]]:
+    """Yield each emitter with its folder of scenarios, and where its commands are written from."""
+    from contracts.observe.configured import at_home
+
     names = uris or tuple(config.emitters)
     if not names:
         raise BadInput(
             "there is no emitter to verify\n"
             "  give a URI, for example 'cmd:my-emitter {agent} {root}', or write one down: contracts init"
         )
-    for each in names:
-        yield _emitter(each, config, flags)
+    for name in names:
+        is_uri = ":" in name or name == "-"
+        told = EmitterConfig(uri=name) if is_uri else config.emitter(name, os.environ)
+        yield _emitter(told, flags), told.scenarios, nullcontext() if is_uri else at_home(config)
 
 
-def _emitter(name: str, config: Config, flags: dict[str, Any]) -> tuple[Any, str | None]:
-    from contracts.observe.verify import Emitter, parse_correlation
+def _emitter(told: EmitterConfig, flags: dict[str, Any]) -> Emitter:
+    """Return the emitter of a table or a URI; what a flag says goes before what the table says."""
+    from contracts.observe.configured import emitter_of
+    from contracts.observe.verify import parse_correlation
 
-    is_uri = ":" in name or name == "-"
-    told = EmitterConfig(uri=name) if is_uri else config.emitter(name, os.environ)
-    correlate = flags["correlate"] or ((told.correlate,) if told.correlate else ())
-    emitter = Emitter(
-        uri=told.uri,
-        timeout_s=flags["timeout"] or told.timeout or 30.0,
-        trigger=flags["trigger"] or told.trigger,
-        count=flags["count"] or told.count or 1,
-        correlate=tuple(parse_correlation(each) for each in correlate),
-        stream=flags["stream"],
-        from_sequence=flags["from_seq"],
-        program=flags["program"] or told.program,
-        openapi=flags["openapi"],
-        env=told.env,
-    )
-    if emitter.scheme in {"nats", "tls"}:
-        emitter = replace(emitter, nats=_nats_access(emitter.uri, flags))
-    return emitter, told.scenarios
-
-
-def _nats_access(uri: str, flags: dict[str, Any]) -> Any:
-    from contracts.nats_connection import NatsAccess
-
-    told = {"NATS_CREDS": flags["creds"], "NATS_NKEY_FILE": flags["nkey"], "NATS_CA": flags["ca"]}
-    environment = os.environ | {name: str(path) for name, path in told.items() if path}
-    return NatsAccess.from_environment(environment, url=uri)
+    files = {"NATS_CREDS": flags["creds"], "NATS_NKEY_FILE": flags["nkey"], "NATS_CA": flags["ca"]}
+    environment = os.environ | {name: str(path) for name, path in files.items() if path}
+    said = {
+        "timeout_s": flags["timeout"],
+        "trigger": flags["trigger"],
+        "count": flags["count"],
+        "correlate": tuple(parse_correlation(each) for each in flags["correlate"]),
+        "stream": flags["stream"],
+        "from_sequence": flags["from_seq"],
+        "program": flags["program"],
+        "openapi": flags["openapi"],
+    }
+    return replace(emitter_of(told, environment), **{name: value for name, value in said.items() if value})

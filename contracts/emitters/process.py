@@ -9,8 +9,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -56,7 +56,7 @@ def run_program(
         BadInput: it cannot be started.
         OSError: `sink` cannot be written, for example because the disk is full.
     """
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, _held_interrupts() as release:
         try:
             process = subprocess.Popen(
                 list(words),
@@ -77,6 +77,7 @@ def run_program(
         timer = threading.Timer(timeout_s, stop)
         timer.start()
         try:
+            release()
             copied, is_whole = _copy(process, sink, max_bytes, time.monotonic() + timeout_s)
             flooded = max_bytes is not None and copied > max_bytes
             if flooded:
@@ -93,9 +94,28 @@ def run_program(
         return Finished(status, late.is_set(), flooded, copied, _end_of(errors))
 
 
-def _copy(
-    process: subprocess.Popen[bytes], sink: BinaryIO, max_bytes: int | None, deadline: float
-) -> tuple[int, bool]:
+@contextmanager
+def _held_interrupts() -> Iterator[Callable[[], None]]:
+    """Hold Ctrl-C back until `release` is called: one while a program starts would leave it running, unknown to us."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    held: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: held.append(number))
+
+    def release() -> None:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            held.clear()
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        yield release
+    finally:
+        release()
+
+
+def _copy(process: subprocess.Popen[bytes], sink: BinaryIO, max_bytes: int | None, deadline: float) -> tuple[int, bool]:
     """Copy until the end, `max_bytes` or the deadline: (bytes, whether it was the end)."""
     assert process.stdout is not None
     copied = 0

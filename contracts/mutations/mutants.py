@@ -68,6 +68,20 @@ def mutants(contract: Contract, payload: Any, *, rule: str | None = None) -> Ite
             yield from (Mutant(name, f"payload {how}", raw) for how, raw in broken(payload, contract.limits))
 
 
+def one_mutant(contract: Contract, payload: Any, *, rule: str, number: int) -> Mutant | None:
+    """Return one of the ways of a rule, chosen by a number; None where this payload cannot break it.
+
+    The same choice as among `mutants`, without the cost of making them all.
+    """
+    edits = [edit for edit in _edits(contract, payload) if edit.rule == rule]
+    if edits:
+        return edits[number % len(edits)].mutant(payload, contract)
+    broken = list(WIRE[rule](payload, contract.limits)) if rule in WIRE else []
+    return (
+        Mutant(rule, f"payload {broken[number % len(broken)][0]}", broken[number % len(broken)][1]) if broken else None
+    )
+
+
 def _edits(contract: Contract, payload: Any) -> Iterator[_Edit]:
     yield from _schema_edits(contract.schema, payload, "", "")
     for params in contract.declared:

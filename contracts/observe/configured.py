@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from contracts.config import Config, EmitterConfig
 from contracts.errors import BadInput
-from contracts.nats_connection import NatsAccess
 from contracts.observe.observation import Observed
 from contracts.observe.scenarios import Scenario, load_scenarios, staged
 from contracts.observe.verify import Emitter, observe, parse_correlation
@@ -39,9 +38,13 @@ def emitter_of(told: EmitterConfig, environment: Mapping[str, str]) -> Emitter:
         count=told.count or 1,
         correlate=(parse_correlation(told.correlate),) if told.correlate else (),
         program=told.program,
+        stream=told.stream,
+        openapi=told.openapi,
         env=told.env,
     )
     if emitter.scheme in {"nats", "tls"}:
+        from contracts.nats_connection import NatsAccess  # noqa: PLC0415 - needs an extra
+
         return replace(emitter, nats=NatsAccess.from_environment(environment, url=told.uri))
     return emitter
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from contracts.errors import BadInput
 from contracts.observe.observation import Observation, Observed, broken, split_events
 
-
 _LINES = (".jsonl", ".ndjson")
 
 

@@ -17,7 +17,6 @@ CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """How far an emitter's clock may be off; local time labelled as UTC is off by at least half an hour."""
 
 
-
 def compare(
     event: Mapping[str, Any], golden: Mapping[str, Any], *, root: str, observed: Observed
 ) -> Iterator[Violation]:

@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
+from contracts.findings import RUN_RULES
+from contracts.registry import load_contract, subjects
 from contracts.violation import Rule, Severity, Violation
 
 RULES_FILE = Path(__file__).parent / "rules.toml"
@@ -58,6 +60,12 @@ def behaviour_rules() -> Mapping[str, BehaviourRule]:
         )
         for each in document["rules"]
     }
+
+
+def known_rules() -> Mapping[str, Rule]:
+    """Return every rule that a finding can name, by id: of all contracts, of emitters' behaviour, of runs."""
+    of_contracts = {rule.id: rule for name in subjects() for rule in load_contract(name).rules.values()}
+    return of_contracts | {name: each.rule for name, each in behaviour_rules().items()} | dict(RUN_RULES)
 
 
 def broken(rule: str, found: str, *, at: str = "", expected: str | None = None) -> Violation:

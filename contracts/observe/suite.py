@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from contracts.check import Result
-from contracts.cli.reporting import known_rules
 from contracts.config import Config
 from contracts.config_file import read_text
 from contracts.errors import KitError
 from contracts.observe.configured import at_home, contract_of, emitter_of, scenarios_of
-from contracts.observe.observation import behaviour_rules
+from contracts.observe.observation import behaviour_rules, known_rules
 from contracts.observe.scenarios import Scenario
 from contracts.observe.verify import Emitter, verify
 from contracts.policy import Policy, Verdict

@@ -10,22 +10,24 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from contracts.check import Result, check_payload
+from contracts.corpus import ROOT
 from contracts.emitters.program import PrepareCommand
 from contracts.errors import BadInput
 from contracts.identity import event_key
-from contracts.nats_connection import NatsAccess
 from contracts.observe.command import observe_command, run_trigger
 from contracts.observe.files import observe_files
 from contracts.observe.golden import compare
-from contracts.observe.nats_subject import Watch, observe_subject
 from contracts.observe.observation import Observation, Observed, broken
 from contracts.observe.python_callable import observe_callable
 from contracts.observe.scenarios import Scenario, Stage, staged
 from contracts.registry import Contract
 from contracts.violation import Severity, Violation, show
+
+if TYPE_CHECKING:  # `contracts verify-emitter cmd:…` works without the extra `nats`
+    from contracts.nats_connection import NatsAccess
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
@@ -77,6 +79,8 @@ class Emitter:
         words = ["contracts", "verify-emitter", _CREDENTIALS.sub("//***@", self.uri)]
         if scenario is not None:
             words += ["--scenario", scenario.name]
+            if not scenario.folder.is_relative_to(ROOT):
+                words += ["--scenarios", str(scenario.folder.parent)]
         options = {
             "--trigger": self.trigger,
             "--program": self.program,
@@ -113,7 +117,7 @@ def observe(emitter: Emitter, stage: Stage | None = None) -> Observed:
         case "py":
             return observe_callable(emitter.target, placeholders, timeout_s=emitter.timeout_s)
         case "nats" | "tls":
-            return observe_subject(*_subject(emitter), _trigger(emitter, placeholders))
+            return _observe_subject(emitter, placeholders)
         case "http" | "https":
             from contracts.observe.http_endpoint import observe_http  # noqa: PLC0415 - needs an extra
 
@@ -124,7 +128,9 @@ def observe(emitter: Emitter, stage: Stage | None = None) -> Observed:
             return observe_files("-")
 
 
-def _subject(emitter: Emitter) -> tuple[NatsAccess, Watch]:
+def _observe_subject(emitter: Emitter, placeholders: Mapping[str, str]) -> Observed:
+    from contracts.observe.nats_subject import Watch, observe_subject  # noqa: PLC0415 - needs an extra
+
     assert emitter.nats is not None
     server, slash, subject = emitter.uri.partition("://")[2].partition("/")
     if not slash or not subject:
@@ -138,7 +144,7 @@ def _subject(emitter: Emitter) -> tuple[NatsAccess, Watch]:
         stream=emitter.stream,
         from_sequence=emitter.from_sequence,
     )
-    return access, watch
+    return observe_subject(access, watch, _trigger(emitter, placeholders))
 
 
 def _trigger(emitter: Emitter, placeholders: Mapping[str, str]) -> Callable[[], list[Violation]] | None:

@@ -23,13 +23,7 @@ def collect(project: Path, *arguments: str) -> float:
     blocked = [word for name in sorted(others) for word in ("-p", f"no:{name}")]
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *blocked, *arguments]
     started = time.perf_counter()
-    subprocess.run(
-        command,
-        cwd=project,
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-    )
+    subprocess.run(command, cwd=project, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 

@@ -96,14 +96,17 @@ def test_a_file_without_permission_is_said_so(tmp_path: Path) -> None:
     path.write_bytes(EXAMPLE)
     path.chmod(0)
     script = (
-        "import os, contracts.check, contracts.cli.check, contracts.corpus, contracts.reports.text\n"
-        "from contracts.cli import contracts as command\n"
+        "import os, sys\n"
+        "from contracts.cli import contracts\n"
         "from contracts.cli.run import run\n"
+        "contracts.main(['check', sys.argv.pop()], standalone_mode=False)\n"  # all is imported that will be needed
         "os.geteuid() == 0 and os.seteuid(65534)\n"  # root may read anything, and a CI job is often root
-        "run(command)"
+        "run(contracts)"
     )
 
-    done = subprocess.run([sys.executable, "-c", script, "check", path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, "check", path, SPEC_EXAMPLE_PATH], capture_output=True, text=True, check=False
+    )
 
     assert (done.returncode, done.stderr) == (2, f"contracts: cannot read {path}: Permission denied\n")
 

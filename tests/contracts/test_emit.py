@@ -180,17 +180,19 @@ def test_a_spool_that_may_not_be_written_is_said_so_before_anything_is_rendered(
     spool.chmod(0o555)
     tmp_path.chmod(0o755)
     script = (
-        "import os, contracts.cli.emit\n"
-        "from contracts.cli import contracts as command\n"
+        "import os, sys\n"
+        "from contracts.cli import contracts\n"
         "from contracts.cli.run import run\n"
+        "contracts.main([*sys.argv[1:], '--spool', '.'], standalone_mode=False)\n"  # imports all that is needed
+        "os.remove('rendered')\n"
         "os.geteuid() == 0 and os.seteuid(65534)\n"  # root may write anywhere, and a CI job is often root
-        "run(command)"
+        "run(contracts)"
     )
-    write_emitter(tmp_path / "bin", before=f"touch {tmp_path}/rendered")
-    usual = ["coach", "--root", ".", "--repo", "kaizen-agentic", "--cadence", "weekly", "--spool", "spool", "--stdout"]
+    write_emitter(tmp_path / "bin", before="touch rendered")
+    words = ["emit", "coach", "--root", ".", "--repo", "kaizen", "--cadence", "weekly", "--spool", "spool", "--stdout"]
 
     done = subprocess.run(
-        [sys.executable, "-c", script, "emit", *usual, "--program", "bin/kaizen-agentic"],
+        [sys.executable, "-c", script, *words, "--program", "bin/kaizen-agentic"],
         capture_output=True,
         text=True,
         check=False,

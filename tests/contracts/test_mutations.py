@@ -18,7 +18,7 @@ from contracts.agreement import agree
 from contracts.commands import join_command, split_command
 from contracts.corpus import Case, cases
 from contracts.mutations import checks, keywords, score, wire
-from contracts.mutations.mutants import mutants
+from contracts.mutations.mutants import mutants, one_mutant
 from contracts.registry import Contract
 from contracts.schema_rules import BREAKABLE
 from contracts.strict_json import EXPECTED
@@ -207,6 +207,9 @@ def test_mutants_of_one_rule_are_those_among_all() -> None:
     chosen = list(mutants(contract, payload, rule="cadence/enum"))
 
     assert chosen == [each for each in mutants(contract, payload) if each.rule == "cadence/enum"]
+    for rule in ("cadence/enum", "payload/bom", "boundary/secret"):
+        ways = list(mutants(contract, payload, rule=rule))
+        assert [one_mutant(contract, payload, rule=rule, number=number) for number in range(len(ways))] == ways
     assert payload == event()
 
 

@@ -85,7 +85,8 @@ def test_missing_and_damaged_seals_say_what_to_do(corpus: Path) -> None:
         breaches(ARCHIVED)
 
 
-def test_an_empty_corpus_is_no_pass(corpus: Path) -> None:
+@pytest.mark.usefixtures("corpus")
+def test_an_empty_corpus_is_no_pass() -> None:
     for _, path in list(files(ARCHIVED)):
         path.unlink()
 

@@ -35,7 +35,9 @@ def logs_in(url: str, **files: Path) -> bool:
         (silence,) = observe_subject(access, watch, None).violations
     except Unreachable as refused:
         assert "hunter2" not in str(refused)
-        assert "uthorization" in refused.why or "nkey" in refused.why.lower(), refused.why
+        # Which of the two is a race between what the server says and its end of the connection.
+        if "Authorization Violation" not in refused.why and "where credentials are wrong" not in refused.why:
+            raise
         return False
     assert silence.rule == "emitter/nothing"
     return True
