@@ -15,7 +15,12 @@ demo: $(READY) ## Run the main job end to end on real servers, then stop them
 	@$(BIN)/python -m tests.demo
 
 test: $(READY) ## Run every test, real nats-server and real S3 server included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+corpus: $(READY) ## Check the fixtures: seals, coverage, and that every mutant is caught
+	@$(BIN)/contracts fixtures verify
+	@$(BIN)/contracts fixtures coverage
+	@$(BIN)/contracts fixtures mutate
 
 lint: $(READY) ## Check style and format (ruff)
 	@$(BIN)/ruff check .
@@ -27,6 +32,7 @@ types: $(READY) ## Check types (mypy, strict)
 bench: $(READY) ## Measure ours and its peers side by side; prints medians and ratios
 	@$(BIN)/python -m tests.bench.startup
 	@$(BIN)/python -m tests.bench.throughput
+	@$(BIN)/python -m tests.bench.plugin
 
 clean: ## Remove everything that the other targets made
 	@rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache
@@ -47,4 +53,4 @@ $(READY): pyproject.toml
 	        echo "      Once that is mended, run the same command again; 'make clean' starts over." >&2; exit 2; }
 	@touch $(READY)
 
-.PHONY: help demo test lint types bench clean
+.PHONY: help demo test corpus lint types bench clean

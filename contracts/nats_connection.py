@@ -15,7 +15,7 @@ import nkeys
 from nats.aio.client import Client
 from nats.errors import AuthorizationError
 from nats.errors import Error as NatsError
-from nats.js.errors import NoStreamResponseError
+from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
 
 from contracts.errors import BadInput, Unreachable
 
@@ -238,10 +238,13 @@ async def look_around(access: NatsAccess, subjects: list[str]) -> list[str]:
     """
     client = await connect_nats(access, name="contracts doctor")
     try:
-        found = [f"reached, version {client.connected_server_version}"]
+        server = client.connected_server_version
+        found = [f"reached, version {server.major}.{server.minor}.{server.patch}"]
         jetstream = client.jetstream()
         try:
             await jetstream.account_info()
+        except ServiceUnavailableError:
+            return [*found, "JetStream cannot be used: this server, or this account, has none"]
         except (NatsError, OSError, TimeoutError) as error:
             return [*found, f"JetStream cannot be used: {_reason(error)}"]
         for subject in subjects:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -73,7 +74,7 @@ def init(uri: str, name: str, systems: tuple[str, ...], into: Path) -> Exit:
     """Write contracts.toml, a CI job and a first scenario into a repository; nothing that is there is touched."""
     if not into.is_dir():
         raise BadInput(f"--into {into} is not a directory")
-    if not name.replace("-", "").replace("_", "").isalnum() or "'" in uri or "\n" in uri:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or "'" in uri or not uri.isprintable():  # TOML holds no more
         raise BadInput("--name is letters, digits, '-' and '_'; --emitter is one line without single quotes")
     _write(into / "contracts.toml", _CONFIG.format(name=name, uri=uri, scenarios=_SCENARIOS))
     for system in systems or ("github",):

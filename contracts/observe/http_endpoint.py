@@ -39,8 +39,6 @@ def observe_http(url: str, openapi: str | None, *, timeout_s: float) -> Observed
     where = mask(url)
     started_at = datetime.now(UTC)
     try:
-        if not urlsplit(url).hostname:
-            raise ValueError("no host")
         answers, behaviour = _driven(url, openapi, timeout_s) if openapi else _plain(url, timeout_s)
     except TimeoutError:  # while it answers; what cannot be connected to is one of the others
         answers, behaviour = [], [_late(timeout_s)]
@@ -71,6 +69,8 @@ def _plain(url: str, timeout_s: float) -> tuple[list[bytes], list[Violation]]:
 def _request(url: str) -> urllib.request.Request:
     """Make a GET request, http(s) only by `Emitter.scheme`; user and password go into its header."""
     parts = urlsplit(url)
+    if not parts.hostname:
+        raise ValueError("no host")
     place = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     request = urllib.request.Request(place)  # noqa: S310 - see above
     if parts.username is not None:

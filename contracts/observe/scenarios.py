@@ -100,15 +100,28 @@ def _load(folder: Path) -> Scenario:
         told = json.loads(path.read_bytes())
         if not (folder / "checkout").is_dir():
             raise BadInput(f"scenario {folder} has no checkout/")
-        values = {name: told[name] for name in ("why", "repo", "agent", "cadence", "format")}
-        root_name = told.get("root_name", "checkout")
-        if not all(isinstance(value, str) for value in (*values.values(), root_name)):
-            raise TypeError("each value is a string")
-        if root_name in {"", ".", ".."} or "/" in root_name:
-            raise ValueError(f"root_name {root_name!r} is not the name of a directory")
-        return Scenario(folder=folder, **values, root_name=root_name)
+        names = ("why", "repo", "agent", "cadence", "format")
+        return Scenario(
+            folder=folder,
+            **{name: _text(told[name]) for name in names},
+            root_name=_name(told.get("root_name", "checkout")),
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
             f"{path} is not a scenario: {type(error).__name__}: {error}\n"
             '  expected {"why", "repo", "agent", "cadence", "format"} and, if it matters, "root_name"'
         ) from None
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("each value is a string")
+    return value
+
+
+def _name(value: object) -> str:
+    """Read what the checkout is to be called; a path would put it elsewhere."""
+    name = _text(value)
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        raise ValueError(f"root_name {name!r} is not the name of a directory")
+    return name

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from contracts.check import Result, check_payload
 from contracts.corpus import ROOT
-from contracts.emitters.program import PrepareCommand
+from contracts.emitters.program import BrokenPrepareOutput, PrepareCommand
 from contracts.errors import BadInput
 from contracts.identity import event_key
 from contracts.observe.command import observe_command, run_trigger
@@ -24,6 +26,7 @@ from contracts.observe.observation import Observation, Observed, broken
 from contracts.observe.python_callable import observe_callable
 from contracts.observe.scenarios import Scenario, Stage, staged
 from contracts.registry import Contract
+from contracts.secrets import mask
 from contracts.violation import Severity, Violation, show
 
 if TYPE_CHECKING:  # `contracts verify-emitter cmd:…` works without the extra `nats`
@@ -59,7 +62,7 @@ class Emitter:
         scheme = "-" if self.uri == "-" else self.uri.partition(":")[0]
         if scheme not in SCHEMES or (scheme != "-" and ":" not in self.uri):
             raise BadInput(
-                f"{self.uri!r} does not say where the emitter speaks\n"
+                f"{mask(self.uri)!r} does not say where the emitter speaks\n"
                 "  expected cmd:PROGRAM …, nats://HOST/SUBJECT, file:PATH, http(s)://…, py:package.module:callable or -"
             )
         return scheme
@@ -82,6 +85,11 @@ class Emitter:
             if not scenario.folder.is_relative_to(ROOT):
                 words += ["--scenarios", str(scenario.folder.parent)]
         options = {
+            "--timeout": None if self.timeout_s == 30 else f"{self.timeout_s:g}",
+            "--count": None if self.count == 1 else self.count,
+            "--creds": self.nats and self.nats.creds_file,
+            "--nkey": self.nats and self.nats.nkey_seed_file,
+            "--ca": self.nats and self.nats.ca_file,
             "--trigger": self.trigger,
             "--program": self.program,
             "--openapi": self.openapi,
@@ -121,11 +129,23 @@ def observe(emitter: Emitter, stage: Stage | None = None) -> Observed:
         case "http" | "https":
             from contracts.observe.http_endpoint import observe_http  # noqa: PLC0415 - needs an extra
 
-            return observe_http(emitter.uri.format_map(placeholders), emitter.openapi, timeout_s=emitter.timeout_s)
+            return observe_http(_url(emitter.uri, placeholders), emitter.openapi, timeout_s=emitter.timeout_s)
         case "file":
             return observe_files(emitter.target)
         case _:
             return observe_files("-")
+
+
+def _url(uri: str, placeholders: Mapping[str, str]) -> str:
+    quoted = {name: quote(value, safe="") for name, value in placeholders.items()}
+    try:
+        unknown = {name for _, name, _, _ in Formatter().parse(uri) if name is not None} - quoted.keys()
+        if not unknown:
+            return uri.format_map(quoted)
+    except ValueError as error:
+        raise BadInput(f"cannot read the URL {mask(uri)!r}: {error}") from None
+    known = ", ".join(f"{{{name}}}" for name in quoted) or "none: no scenario was given"
+    raise BadInput(f"nothing fills {{{min(unknown)}}} in {mask(uri)!r}\n  known here: {known}")
 
 
 def _observe_subject(emitter: Emitter, placeholders: Mapping[str, str]) -> Observed:
@@ -134,7 +154,7 @@ def _observe_subject(emitter: Emitter, placeholders: Mapping[str, str]) -> Obser
     assert emitter.nats is not None
     server, slash, subject = emitter.uri.partition("://")[2].partition("/")
     if not slash or not subject:
-        raise BadInput(f"{emitter.uri!r} names no subject; expected nats://HOST:PORT/SUBJECT")
+        raise BadInput(f"{mask(emitter.uri)!r} names no subject; expected nats://HOST:PORT/SUBJECT")
     access = replace(emitter.nats, url=f"{emitter.scheme}://{server}")
     watch = Watch(
         subject=subject,
@@ -193,7 +213,12 @@ def _golden(stage: Stage, event: Mapping[str, Any], observed: Observed) -> list[
     if not path.is_file():
         record = f"contracts fixtures record … --into {stage.scenario.folder}"
         return [broken("golden/missing", f"nothing at {path}; record it: {record}")]
-    golden = json.loads(path.read_bytes())
+    try:
+        golden = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BadInput(f"the golden event {path} is not JSON: {error}") from None
+    if not isinstance(golden, dict):
+        raise BadInput(f"the golden event {path} is not a JSON object")
     return list(compare(event, golden, root=str(stage.root), observed=observed))
 
 
@@ -204,6 +229,8 @@ def _prepare(emitter: Emitter, stage: Stage, event: Mapping[str, Any]) -> list[V
     scenario = stage.scenario
     program = PrepareCommand.find(emitter.program, agent=scenario.agent, root=str(stage.root), format=scenario.format)
     document = program.document(timeout_s=emitter.timeout_s)
+    if not isinstance(document, dict):
+        raise BrokenPrepareOutput(program.text, f"the prepare command printed {show(document)}")
     with Path(os.devnull).open("wb") as sink:
         size = program.run(sink, timeout_s=emitter.timeout_s)
     said = event.get("bundle")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.emitter import is_running, wait_for, write_emitter
+from tests.contracts.emitter import interrupt_a_render, is_running, wait_for, write_emitter
 
 CONTRACTS = Path(sys.executable).parent / "contracts"
 
@@ -82,16 +80,7 @@ def test_a_program_that_leaves_a_child_holding_its_output_is_stopped_in_time(emi
 def test_an_interrupt_ends_a_render_with_its_children_and_leaves_nothing_behind(
     usual: list[Any], spool: Path, tmp_path: Path
 ) -> None:
-    pids = tmp_path / "pids"
-    program = write_emitter(tmp_path / "bin", before=f"sleep 600 & echo $! $$ > {pids}; wait")
-    with subprocess.Popen(
-        [CONTRACTS, "emit", *usual, "--program", program, "--stdout"], stderr=subprocess.PIPE, text=True
-    ) as process:
-        wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+    status, err = interrupt_a_render([*usual, "--stdout"], tmp_path)
 
-    assert process.returncode == 130
-    assert err.strip() == "interrupted"
-    wait_for(lambda: not [pid for pid in pids.read_text().split() if is_running(int(pid))])
+    assert (status, err.strip()) == (130, "interrupted")
     assert list(spool.iterdir()) == []

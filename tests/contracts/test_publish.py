@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,7 +18,7 @@ from archiver.embedded import NatsServer
 from contracts import PreparedEvent, check_payload, event_key, spool_name
 from contracts.corpus import ROOT
 from tests.contracts.builders import SPEC_EXAMPLE
-from tests.contracts.emitter import STAND_IN, is_running, wait_for, write_emitter
+from tests.contracts.emitter import STAND_IN, interrupt_a_render, wait_for, write_emitter
 from tests.servers import require_binary
 
 CONTRACTS = Path(sys.executable).parent / "contracts"
@@ -245,19 +244,11 @@ def test_a_spool_without_events_is_said_so_without_a_server(
 def test_an_interrupt_ends_a_render_that_was_to_be_published(
     stream: NatsServer, usual: list[Any], spool: Path, tmp_path: Path
 ) -> None:
-    pids = tmp_path / "pids"
-    program = write_emitter(tmp_path / "bin", before=f"sleep 600 & echo $! $$ > {pids}; wait")
-    with subprocess.Popen(
-        [CONTRACTS, "emit", *usual, "--program", program, "--nats", stream.url], stderr=subprocess.PIPE, text=True
-    ) as process:
-        wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+    status, err = interrupt_a_render([*usual, "--nats", stream.url], tmp_path)
 
-    assert process.returncode == 130
-    assert err.strip() == "interrupted"
-    wait_for(lambda: not [pid for pid in pids.read_text().split() if is_running(int(pid))])
+    assert (status, err.strip()) == (130, "interrupted")
     assert list(spool.iterdir()) == []
+    assert _stored(stream) == []
 
 
 def test_the_stand_in_says_what_it_is() -> None:

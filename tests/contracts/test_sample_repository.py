@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
+
 from archiver.embedded import NatsServer
-from contracts.config import EmitterConfig
+from contracts import NatsAccess, close_nats, connect_nats
 from contracts.observe.suite import group_of
 from tests.inner_pytest import EMITTERS, Run, emitter, scenarios
+from tests.servers import require_binary
 
 SUBJECT = "kaizen.schedule.>"
+STREAM = "KAIZEN_SCHEDULE"
 
 
 def faults() -> dict[str, dict[str, Any]]:
-    """Every faulty emitter with its expect.toml, as far as the configuration file can describe where it speaks."""
-    told = {
+    """Every faulty emitter with its expect.toml."""
+    return {
         path.parent.name: tomllib.loads(path.read_text("utf-8"))
         for path in sorted((EMITTERS / "faulty").glob("*/expect.toml"))
-    }
-    has_streams = "stream" in {each.name for each in fields(EmitterConfig)}
-    return {
-        name: each
-        for name, each in told.items()
-        if has_streams or not any(rule.startswith("headers/") for rule in each["breaks"])
     }
 
 
@@ -37,10 +35,25 @@ def table(name: str, expected: dict[str, Any], nats_url: str) -> str:
     if expected.get("transport") == "nats":
         command = emitter(name).removeprefix("cmd:")
         entries |= {"uri": f"{nats_url}/{SUBJECT}", "trigger": command, "env": {"NATS_URL": nats_url}}
+        entries["stream"] = STREAM
     else:
         entries["uri"] = emitter(name)
     lines = (f"{key} = {_toml(value)}" for key, value in entries.items())
     return "\n".join([f"[tool.contracts.emitters.{name}]", *lines, ""])
+
+
+async def make_stream(url: str) -> None:
+    client = await connect_nats(NatsAccess(url), name="test")
+    await client.jetstream().add_stream(name=STREAM, subjects=[SUBJECT])
+    await close_nats(client)
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[NatsServer]:
+    require_binary(NatsServer.binary)
+    with NatsServer(tmp_path / "nats") as server:
+        asyncio.run(make_stream(server.url))
+        yield server
 
 
 def _toml(value: object) -> str:
@@ -60,13 +73,13 @@ def found(report: Path) -> Iterator[tuple[str, str, set[str], bool]]:
 
 
 def test_the_sample_repository_is_red_with_each_faulty_emitter_for_its_fault_alone(
-    sample: Path, run: Run, nats_server: NatsServer
+    sample: Path, run: Run, bus: NatsServer
 ) -> None:
     every = faults()
     for scenario in {each["scenario"] for each in every.values()}:
         scenarios(sample / scenario, scenario)
     project = sample / "pyproject.toml"
-    project.write_text(project.read_text() + "\n" + "\n".join(table(*each, nats_server.url) for each in every.items()))
+    project.write_text(project.read_text() + "\n" + "\n".join(table(*each, bus.url) for each in every.items()))
 
     run("-m", "contracts", "--junit-xml=junit.xml", "--tb=no", "-q", "--contracts-require", str(len(every)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.check import check_payload
-from contracts.cli.reporting import known_rules
+from contracts.observe.observation import known_rules
 from contracts.corpus import ROOT
 from contracts.errors import BadInput
 from contracts.policy import Policy

@@ -4,8 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.contracts.conftest import run_contracts
 from tests.observe.bus import Bus, make_stream
 from tests.servers import require_binary
+
+__all__ = ["bus", "run_contracts"]
+
+
+@pytest.fixture(autouse=True)
+def _on_no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,14 @@ class Key:
 
     def sign(self, subject: str, **claims: object) -> str:
         """A JWT of this issuer about `subject`."""
-        body = {"jti": "test", "iat": 0, "iss": self.public, "sub": subject, "name": "test", "nats": {"version": 2, **claims}}
+        body = {
+            "jti": "test",
+            "iat": 0,
+            "iss": self.public,
+            "sub": subject,
+            "name": "test",
+            "nats": {"version": 2, **claims},
+        }
         text = b".".join(_encoded(json.dumps(part).encode()) for part in ({"typ": "JWT", "alg": "ed25519-nkey"}, body))
         return (text + b"." + _encoded(nkeys.from_seed(bytearray(self.seed.encode())).sign(text))).decode()
 
@@ -41,7 +48,7 @@ def user_key() -> Key:
 def operator_mode() -> tuple[dict[str, object], str]:
     """Make an operator with one account and one user: (settings of the server, content of the user's creds file)."""
     operator, account, user = Key.make(nkeys.PREFIX_BYTE_OPERATOR), Key.make(nkeys.PREFIX_BYTE_ACCOUNT), user_key()
-    limits = {name: -1 for name in ("subs", "data", "payload", "imports", "exports", "conn", "leaf")}
+    limits = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), -1)
     account_jwt = operator.sign(account.public, type="account", limits=limits | {"wildcards": True})
     user_jwt = account.sign(user.public, type="user", subs=-1, data=-1, payload=-1)
     settings: dict[str, object] = {

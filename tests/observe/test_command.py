@@ -16,7 +16,22 @@ from contracts.observe.command import fill, observe_command, run_trigger
 from contracts.observe.observation import Observed
 from tests.observe.programs import python
 
-AWKWARD = ["a b", "it's", '"quoted"', "{agent}", "}{", "a;b", "$(id)", "`id`", "*", "--flag", "\\", "", "Überblick 改善", "a\nb"]
+AWKWARD = [
+    "a b",
+    "it's",
+    '"quoted"',
+    "{agent}",
+    "}{",
+    "a;b",
+    "$(id)",
+    "`id`",
+    "*",
+    "--flag",
+    "\\",
+    "",
+    "Überblick 改善",
+    "a\nb",
+]
 SECRET = "password=hunter2-hunter2"
 ARGUMENTS_AS_JSON = "import json, sys; print(json.dumps(sys.argv[1:]))"
 LOCKED = """
@@ -64,7 +79,9 @@ def test_without_a_scenario_no_placeholder_is_known() -> None:
         fill("emit {agent}", {})
 
 
-@pytest.mark.parametrize("template", ["{agent.name}", "{agent[x]}", "{agent!x}", "{agent:d}", "{}", "{0}", "{agent", "a 'b"])
+@pytest.mark.parametrize(
+    "template", ["{agent.name}", "{agent[x]}", "{agent!x}", "{agent:d}", "{}", "{0}", "{agent", "a 'b"]
+)
 def test_a_template_that_cannot_be_read_is_shown(template: str) -> None:
     with pytest.raises(BadInput) as told:
         fill(template, {"agent": "coach"})
@@ -73,7 +90,7 @@ def test_a_template_that_cannot_be_read_is_shown(template: str) -> None:
 
 @pytest.mark.parametrize("program", ["no-such-program --x", "/no/such/program", "/", "/etc/passwd"])
 def test_a_program_that_cannot_be_started_is_wrong_usage(program: str) -> None:
-    with pytest.raises(BadInput, match=f"cannot start {program.split()[0]}"):
+    with pytest.raises(BadInput, match=f"cannot start {program.split(maxsplit=1)[0]}"):
         observe_command(program, {}, timeout_s=5)
 
 
@@ -119,7 +136,9 @@ def test_a_signal_is_named() -> None:
     [f"print({SECRET!r}, file=sys.stderr)", f"print({SECRET!r}, *range(2000), sep='\\n', file=sys.stderr)"],
     ids=["alone", "long before the end"],
 )
-@pytest.mark.parametrize("end", ["print('{}')", "sys.exit(3)", "threading.Event().wait()"], ids=["ok", "fails", "hangs"])
+@pytest.mark.parametrize(
+    "end", ["print('{}')", "sys.exit(3)", "threading.Event().wait()"], ids=["ok", "fails", "hangs"]
+)
 def test_a_secret_on_standard_error_is_found_and_not_shown(stderr: str, end: str) -> None:
     observed = run(f"import sys, threading\n{stderr}\nsys.stderr.flush()\n{end}", timeout_s=1 if "wait" in end else 30)
     assert "emitter/stderr-secret" in rules(observed)
@@ -152,7 +171,8 @@ def test_whatever_it_does_neither_it_nor_its_children_live_on(end: str, broken: 
 def test_a_daemon_that_keeps_standard_output_open_does_not_hold_us_beyond_the_time_limit(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     daemon = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)"
-    code = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {daemon!r}, sys.argv[1]], start_new_session=True)"
+    words = f"[sys.executable, '-c', {daemon!r}, sys.argv[1]]"
+    code = f"import subprocess, sys; subprocess.Popen({words}, start_new_session=True)"
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # the daemon, whom no kill of ours reaches, ends when we let go
         observed = run(code, "{lock}", lock=str(lock), timeout_s=1)

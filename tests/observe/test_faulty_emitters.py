@@ -114,7 +114,10 @@ def test_the_thin_emitter_passes_in_every_scenario_on_the_bus(
 
 def test_an_emitter_that_is_right_in_one_scenario_can_be_wrong_in_another() -> None:
     """Why there is more than one: each of these faults is invisible where the values happen to agree."""
-    for name, harmless in [("bytes-counted-in-characters", "monthly-nothing-found"), ("format-left-out", "weekly-markdown")]:
+    for name, harmless in [
+        ("bytes-counted-in-characters", "monthly-nothing-found"),
+        ("format-left-out", "weekly-markdown"),
+    ]:
         emitter = Emitter(f"cmd:{arguments(FAULTY / name / 'emitter')}", program=str(STAND_IN))
         assert rules(run(emitter, harmless)[1]) == set(), name
         assert rules(run(emitter, expectation(FAULTY / name)["scenario"])[1]), name

@@ -23,10 +23,15 @@ GOLDENS = {each.name: json.loads(each.golden_path.read_bytes()) for each in SCEN
 GOLDEN = GOLDENS["weekly-markdown"]
 START, END = datetime(2030, 1, 1, 12, tzinfo=UTC), datetime(2030, 1, 1, 12, 0, 9, tzinfo=UTC)
 RUN = Observed((), (), START, END)
+PREPARE, CLOSE = "kaizen-agentic schedule prepare coach", GOLDEN["session_close"][0]
 ROOT = "/tmp/contracts-x/Kaizen Überblick"
 
-names = st.text(st.characters(exclude_characters="/<>", exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=8)
-roots = st.lists(names.filter(lambda name: name not in {".", ".."}), min_size=1, max_size=3).map(lambda each: "/" + "/".join(each))
+names = st.text(
+    st.characters(exclude_characters="/<>", exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=8
+)
+roots = st.lists(names.filter(lambda name: name not in {".", ".."}), min_size=1, max_size=3).map(
+    lambda each: "/" + "/".join(each)
+)
 scalars = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from([0.5, 1.0]) | st.text(max_size=9)
 
 
@@ -54,7 +59,9 @@ def changed(event: Mapping[str, Any], place: tuple[Any, ...], value: Any) -> dic
     return copy
 
 
-def differences(event: Mapping[str, Any], golden: Mapping[str, Any] = GOLDEN, root: str = ROOT) -> list[tuple[str, str, str]]:
+def differences(
+    event: Mapping[str, Any], golden: Mapping[str, Any] = GOLDEN, root: str = ROOT
+) -> list[tuple[str, str, str]]:
     found = list(compare(event, golden, root=root, observed=RUN))
     assert {each.rule for each in found} <= {"golden/differs", "golden/occurred_at"}
     return [(each.pointer, each.expected, each.found) for each in found]
@@ -85,6 +92,10 @@ def test_one_changed_value_is_one_difference_at_its_place_with_both_values(
     assert found in told[0][2]
 
 
+def at_word(number: int, *words: str) -> list[str]:
+    return [f"{word!r} as word {number}" for word in words]
+
+
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
@@ -97,14 +108,14 @@ def test_one_changed_value_is_one_difference_at_its_place_with_both_values(
         (("bundle", "pointers"), ["scope", "workplans", "x"], ("/bundle/pointers/2", "nothing", "'x'")),
         (("bundle", "pointers"), "scope", ("/bundle/pointers", "an array of 2", "'scope'")),
         (("bundle",), None, ("/bundle", "an object of 6", "null")),
-        (("session_close",), [], ("/session_close/0", repr(GOLDEN["session_close"][0]), "nothing")),
+        (("session_close",), [], ("/session_close/0", repr(CLOSE), "nothing")),
         (("extra/key~",), 1, ("/extra~1key~0", "nothing", "the number 1")),
         (("prepare_command",), 5, ("/prepare_command", repr(GOLDEN["prepare_command"]), "the number 5")),
-        (("prepare_command",), "kaizen-agentic schedule prepare coach", ("/prepare_command", "'--target' as word 5", "its end as word 5")),
-        (("prepare_command",), f"kaizen-agentic schedule prepare coach --target {GOLDEN['root']}", ("/prepare_command", f"{ROOT!r} as word 6", f"{GOLDEN['root']!r} as word 6")),
-        (("session_close", 0), "kaizen-agentic metrics record rover --success --time <s> --quality <0-1>", ("/session_close/0", "'coach' as word 4", "'rover' as word 4")),
+        (("prepare_command",), PREPARE, ("/prepare_command", "'--target' as word 5", "its end as word 5")),
+        (("prepare_command",), GOLDEN["prepare_command"], ("/prepare_command", *at_word(6, ROOT, GOLDEN["root"]))),
+        (("session_close", 0), CLOSE.replace("coach", "rover"), ("/session_close/0", *at_word(4, "coach", "rover"))),
     ],
-)  # fmt: skip
+)
 def test_a_difference_reads_like_a_diff(place: tuple[Any, ...], value: Any, told: tuple[str, str, str]) -> None:
     assert differences(changed(rebased(GOLDEN), place, value)) == [told]
 

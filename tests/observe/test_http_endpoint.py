@@ -1,4 +1,4 @@
-"""An endpoint that returns the event is observed: asked plainly, or driven by schemathesis from its OpenAPI document."""
+"""An endpoint that returns the event is observed: asked plainly, or driven by schemathesis from OpenAPI."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def serving(answer: Callable[[str], Answer], logins: list[str | None] | None = N
             seen.append(self.headers.get("Authorization"))
             status, body = answer(self.path)
             self.send_response(status)
-            for name, value in ({"Content_Type": "application/json", "Content_Length": str(len(body))} | headers).items():
+            for name, value in (
+                {"Content_Type": "application/json", "Content_Length": str(len(body))} | headers
+            ).items():
                 self.send_header(name.replace("_", "-"), value)
             self.end_headers()
             self.wfile.write(body)
@@ -68,12 +70,17 @@ def document(path: str = "/prepared", **changes: Any) -> dict[str, Any]:
     parameters = [{"name": name, "in": "path", "required": True, "schema": {"enum": ["coach"]}} for name in names]
     cadence = {"name": "cadence", "in": "query", "required": True, "schema": {"type": "string", "enum": CADENCES}}
     schema = {"type": "object", "required": ["event"], "properties": {"version": {"type": "string"}}}
-    answers = {"200": {"description": "ok", "content": {"application/json": {"schema": schema}}}, "422": {"description": "no"}}
+    answers = {
+        "200": {"description": "ok", "content": {"application/json": {"schema": schema}}},
+        "422": {"description": "no"},
+    }
     operation = {"parameters": [*parameters, cadence], "responses": answers}
     return {"openapi": "3.0.3", "info": {"title": "t", "version": "1"}, "paths": {path: {"get": operation}}} | changes
 
 
-def driven(answer: Callable[[str], Answer], tmp_path: Path, path: str = "/prepared", asked: str = "/prepared") -> Observed:
+def driven(
+    answer: Callable[[str], Answer], tmp_path: Path, path: str = "/prepared", asked: str = "/prepared"
+) -> Observed:
     openapi = tmp_path / "openapi.json"
     openapi.write_text(json.dumps(document(path)), "utf-8")
     with serving(answer) as url:
@@ -219,7 +226,7 @@ def test_nothing_is_left_in_the_working_directory(tmp_path: Path, monkeypatch: p
     assert list((tmp_path / "here").iterdir()) == []
 
 
-def test_the_document_may_be_served_too(tmp_path: Path) -> None:
+def test_the_document_may_be_served_too() -> None:
     def answer(path: str) -> Answer:
         return (200, json.dumps(document()).encode()) if path == "/openapi.json" else prepared(path)
 
@@ -249,5 +256,5 @@ def test_a_document_that_is_of_no_use_says_why(text: str, why: str, tmp_path: Pa
 
 
 def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="nowhere.json"):
+    with pytest.raises(BadInput, match=r"nowhere\.json"):
         observe_http("http://127.0.0.1:1/prepared", str(tmp_path / "nowhere.json"), timeout_s=5)

@@ -1,4 +1,4 @@
-"""How to log in to NATS: user, password or token in the URL, a seed or creds file, TLS with an authority of one's own."""
+"""Logging in to NATS: user, password or token in the URL, a seed or creds file, TLS with one's own authority."""
 
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ def logs_in(url: str, **files: Path) -> bool:
     try:
         (silence,) = observe_subject(access, watch, None).violations
     except Unreachable as refused:
-        assert "hunter2" not in str(refused)
         # Which of the two is a race between what the server says and its end of the connection.
         if "Authorization Violation" not in refused.why and "where credentials are wrong" not in refused.why:
             raise
-        return False
+        return "hunter2" in str(refused)  # would be shown, and then every test that wants a refusal fails
     assert silence.rule == "emitter/nothing"
     return True
 
@@ -85,9 +84,9 @@ def test_a_creds_file(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_named_and_not_shown(name: str, content: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text(content, "latin-1")
-    with Bus(tmp_path / "server", authorization={"user": "me", "password": "x"}) as server:
-        with pytest.raises(BadInput) as told:
-            logs_in(server.url, **{name: path})
+    login = {"user": "me", "password": "x"}
+    with Bus(tmp_path / "server", authorization=login) as server, pytest.raises(BadInput) as told:
+        logs_in(server.url, **{name: path})
     assert str(path) in str(told.value)
     assert "hunter2" not in str(told.value)
 
@@ -145,7 +144,9 @@ def test_a_certificate_for_another_host_is_refused(secured: Secured) -> None:
 
 
 @pytest.mark.parametrize("how", ["tls://", "nats:// with an authority"])
-def test_a_password_is_not_sent_in_the_clear_where_tls_was_asked_for(how: str, secured: Secured, tmp_path: Path) -> None:
+def test_a_password_is_not_sent_in_the_clear_where_tls_was_asked_for(
+    how: str, secured: Secured, tmp_path: Path
+) -> None:
     with Bus(tmp_path, authorization={"user": "me", "password": "hunter2"}, trace=True, debug=True) as plain:
         scheme = "tls" if how == "tls://" else "nats"
         with pytest.raises(Unreachable, match="TLS"):

@@ -122,7 +122,8 @@ def test_a_misspelt_subject_is_seen_through_a_wildcard_and_not_without(bus: Bus,
     assert raws(observe(bus, f"{subject}.right", b"1", on=f"{subject}.misspelt", timeout_s=0.3)) == []
 
 
-def test_what_a_stream_has_kept_is_seen_from_a_sequence_number_on(bus: Bus, tmp_path: Path, subject: str) -> None:
+def test_what_a_stream_has_kept_is_seen_from_a_sequence_number_on(tmp_path: Path) -> None:
+    require_binary(Bus.binary)
     with Bus(tmp_path, jetstream={"store_dir": str(tmp_path / "jetstream")}) as own:
         make_stream(own.url, "KEPT", "kept.*")
         publish(own.url, "kept.a", b"1", b"2", b"3")
@@ -174,7 +175,7 @@ def test_without_a_trigger_others_are_watched_and_a_second_event_is_not_counted(
 
 
 def test_a_stream_that_is_not_there_is_unreachable(bus: Bus, subject: str) -> None:
-    with pytest.raises(Unreachable, match="cannot reach stream NOPE at nats://127.0.0.1:.*there is no such stream"):
+    with pytest.raises(Unreachable, match=r"cannot reach stream NOPE at nats://127.0.0.1:.*there is no such stream"):
         observe_subject(NatsAccess(bus.url), Watch(subject, timeout_s=5, stream="NOPE"), None)
 
 
@@ -186,7 +187,7 @@ def test_a_stream_name_that_is_none_is_wrong_usage(name: str, bus: Bus, subject:
 
 def test_a_server_without_jetstream_says_so(tmp_path: Path) -> None:
     require_binary(Bus.binary)
-    with Bus(tmp_path) as plain, pytest.raises(Unreachable, match="cannot reach JetStream at .* has none"):
+    with Bus(tmp_path) as plain, pytest.raises(Unreachable, match=r"cannot reach JetStream at .* has none"):
         observe_subject(NatsAccess(plain.url), Watch("x", timeout_s=5, stream="S"), None)
 
 
