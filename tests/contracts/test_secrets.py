@@ -82,6 +82,7 @@ INNOCENT = [
     "https://hub.example/fleet?repo=kaizen-agentic&agent=coach",
     "https://hub.example:8443/@worsch",
     "git@git.example:kaizen/kaizen-agentic.git",
+    "ssh://git@git.example/kaizen/kaizen-agentic.git",
     "worsch@example.org",
     "10.0.0.1",
 ]

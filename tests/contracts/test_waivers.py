@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from contracts.check import check_payload
-from contracts.observe.observation import known_rules
 from contracts.corpus import ROOT
 from contracts.errors import BadInput
+from contracts.observe.observation import known_rules
 from contracts.policy import Policy
 from contracts.waivers import WaiverUse, parse_waivers
 from tests.contracts.conftest import RunContracts

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from archiver.core.keys import blob_key, ref_key
 from tests.builders import BUNDLE, event, payload_bytes, prepared
-from tests.e2e.kit import CHECKOUT, Kit, frozen, until
+from tests.e2e.kit import CHECKOUT, Kit, Started, frozen, until
 
 DIGEST = sha256(BUNDLE).hexdigest()
 PROGRAM = CHECKOUT / "fixtures" / "emitters" / "kaizen-agentic"
@@ -144,13 +144,18 @@ def test_a_spool_that_is_not_mounted_is_told_and_its_events_wait(kit: Kit) -> No
     assert not kit.is_drained()
 
 
+def stop_at_work(kit: Kit, worker: Started) -> None:
+    """Tell a worker to stop while it has one message in hand; the store is frozen meanwhile."""
+    kit.publish(event())
+    until(lambda: kit.consumer().num_ack_pending, "taken")
+    worker.signal(signal.SIGTERM)
+    worker.wait_for("finishing what is in hand")
+
+
 def test_told_to_stop_a_worker_finishes_what_is_in_hand(kit: Kit) -> None:
     worker = kit.worker()
     with frozen(kit.store):
-        kit.publish(event())
-        until(lambda: kit.consumer().num_ack_pending, "taken")
-        worker.signal(signal.SIGTERM)
-        worker.wait_for("finishing what is in hand")
+        stop_at_work(kit, worker)
 
     assert worker.ended() == 0
     assert worker.out.read_text() == "1 archived\n"
@@ -177,10 +182,7 @@ def test_what_is_not_finished_within_the_grace_period_is_handed_back_at_once(bar
 def test_told_twice_to_stop_a_worker_ends_at_once_and_nothing_is_lost(kit: Kit) -> None:
     worker = kit.worker()
     with frozen(kit.store):
-        kit.publish(event())
-        until(lambda: kit.consumer().num_ack_pending, "taken")
-        worker.signal(signal.SIGTERM)
-        worker.wait_for("finishing what is in hand")
+        stop_at_work(kit, worker)
         worker.signal(signal.SIGTERM)
         assert worker.ended() == 130
 
