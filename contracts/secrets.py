@@ -31,7 +31,7 @@ _AUTHORIZATION = re.compile(
 )
 # `ssh://git@host` names an account that everybody knows; ssh takes no password from there.
 _URL_CREDENTIALS = re.compile(
-    r"(?<![A-Za-z0-9+.-])(?!(?i:git\+)?(?i:ssh)://[^\s/?#@:]+@)[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/?#@]+@"
+    r"(?<![A-Za-z0-9+.-])(?!(?i:git\+)?(?i:ssh)://[^\s/?#@:]+@)[A-Za-z0-9+.-]+://[^\s/?#@]+@"
 )
 
 # Everything that a named detector matches contains one of these; tests/contracts/test_secrets.py holds an example
