@@ -111,6 +111,20 @@ def keep(recording: Recording, into: Path) -> int:
     return len(new)
 
 
+def keep_golden(recording: Recording, scenario: Path) -> None:
+    """Make the one event of a recording a scenario's golden `event.json`, with its provenance beside it.
+
+    Raises:
+        BadInput: the directory cannot be written.
+    """
+    ((entry, raw),) = ((entry, recording.files[entry["file"]]) for entry in recording.entries.values())
+    try:
+        (scenario / "event.json").write_bytes(_written(json.loads(raw)))
+        (scenario / PROVENANCE).write_bytes(_written({"events": [entry | {"file": "event.json"}]}))
+    except OSError as error:
+        raise BadInput(f"cannot record into {scenario}: {error.strerror or error}") from None
+
+
 def _entry(seen: Seen, key: str, where: str, removed: list[Removed]) -> dict[str, Any]:
     return {
         "file": _name(key),

@@ -30,9 +30,7 @@ _AUTHORIZATION = re.compile(
     r"(?![<$%*{])[A-Za-z0-9+/=._~-]{8,}"
 )
 # `ssh://git@host` names an account that everybody knows; ssh takes no password from there.
-_URL_CREDENTIALS = re.compile(
-    r"(?<![A-Za-z0-9+.-])(?!(?i:git\+)?(?i:ssh)://[^\s/?#@:]+@)[A-Za-z0-9+.-]+://[^\s/?#@]+@"
-)
+_URL_CREDENTIALS = re.compile(r"(?<![A-Za-z0-9+.-])(?!(?i:git\+)?(?i:ssh)://[^\s/?#@:]+@)[A-Za-z0-9+.-]+://[^\s/?#@]+@")
 
 # Everything that a named detector matches contains one of these; tests/contracts/test_secrets.py holds an example
 # of each detector against it. Without one, the 0.3 s import of detect-secrets and its 0.5 ms per string are saved.

@@ -33,7 +33,7 @@ CONTRACT = click.option(
         "seal": "contracts.cli.fixtures:seal",
         "verify": "contracts.cli.fixtures:verify",
         "generate": "contracts.cli.fixtures_new:generate",
-        "record": "contracts.cli.fixtures_new:record",
+        "record": "contracts.cli.record:record",
     },
 )
 def fixtures() -> None:

@@ -1,4 +1,4 @@
-"""`contracts fixtures generate` and `record`: new payloads, made up or captured."""
+"""`contracts fixtures generate`: new payloads, made up."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import os
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import chain
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from contracts.cli.fixtures import CONTRACT, chosen, refuse_in_ci
+from contracts.cli.fixtures import CONTRACT, chosen
 from contracts.errors import BadInput, Exit, NothingChecked
-from contracts.registry import Contract, load_contract
+from contracts.registry import Contract
 
 if TYPE_CHECKING:
     from contracts.mutations.mutants import Mutant
@@ -137,45 +134,3 @@ def _different(
             break
     if not is_enough():
         raise NothingChecked(f"{contract.name} has no more than {len(seen)} different payloads to offer, not {count}")
-
-
-@click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE... | -")
-@click.option(
-    "--into", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write to."
-)
-@click.option(
-    "--emitter-version", metavar="TEXT", required=True, help="Version of the emitter that was captured; provenance."
-)
-@click.option(
-    "--contract", "name", metavar="SUBJECT[@VERSION]", help="Contract of the events.  [default: what each names]"
-)
-def record(sources: tuple[str, ...], *, folder: Path, emitter_version: str, name: str | None) -> Exit:
-    """Record captured events as fixtures, with their provenance. Refused in CI.
-
-    A SOURCE is a file, a directory, JSONL, or '-' for standard input. Secrets and URL credentials are taken out and
-    noted in provenance.json, as are the rules that an event breaks; repeats of an event are counted, not kept.
-    """
-    from contracts.observe.files import observe_files
-    from contracts.record import keep
-    from contracts.record import record as recorded
-
-    refuse_in_ci("a golden event is captured by somebody who looks at it")
-    seen = chain.from_iterable(observe_files(source).observations for source in sources)
-    recording = recorded(
-        seen,
-        emitter_version=emitter_version,
-        now=lambda: datetime.now(UTC),
-        contract=load_contract(name) if name else None,
-    )
-    for left_out in recording.left_out:
-        click.echo(f"left out: {left_out}", err=True)
-    if not recording.entries:
-        raise NothingChecked("there is no event to record\n  expected a JSON object, or one a line")
-    new = keep(recording, folder)
-    for entry in recording.entries.values():
-        notes = [f"scrubbed {each['pointer']} ({each['rule']})" for each in entry["scrubbed"]]
-        notes += [f"breaks {rule}" for rule in entry["breaks"]]
-        click.echo(f"{entry['file']}: {', '.join(notes) or 'as it came'}")
-    click.echo(f"{new} new, {len(recording.entries) - new} recorded before, {len(recording.left_out)} left out")
-    return Exit.BROKEN if recording.left_out else Exit.OK

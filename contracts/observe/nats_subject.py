@@ -220,11 +220,8 @@ class _Stream:
 
     async def rest(self) -> list[Msg]:
         said = Counter(_identity(message) for message in await self._core.rest())
-        for identity in said:
-            if identity[-1] is not None:
-                said[identity] = 1  # a repeat under one message id is stored once
         found: list[Msg] = []
-        # A second without any: what is missing was refused, or is stored under another subject.
+        # A second without any: what is missing is a repeat, was refused, or is stored under another subject.
         while said - self._stored and (message := await self.next(1)) is not None:
             found.append(message)
         while (await self._pull.consumer_info()).num_pending and (message := await self.next(1)) is not None:

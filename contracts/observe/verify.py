@@ -211,7 +211,7 @@ def _transport(observation: Observation, result: Result, contract: Contract) -> 
 def _golden(stage: Stage, event: Mapping[str, Any], observed: Observed) -> list[Violation]:
     path = stage.scenario.golden_path
     if not path.is_file():
-        record = f"contracts fixtures record … --into {stage.scenario.folder}"
+        record = f"contracts fixtures record URI --into {stage.scenario.folder.parent} --emitter-version VERSION"
         return [broken("golden/missing", f"nothing at {path}; record it: {record}")]
     try:
         golden = json.loads(path.read_bytes())

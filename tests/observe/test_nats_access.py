@@ -159,5 +159,5 @@ def test_a_subject_that_may_not_be_read_is_no_silent_emitter(tmp_path: Path) -> 
     with Bus(tmp_path, authorization={"users": [user]}) as server:
         access = NatsAccess(f"nats://me:hunter2@{server.place}")
         with pytest.raises(Unreachable, match=r"(?i)permissions violation for subscription to .*forbidden"):
-            observe_subject(access, Watch("forbidden", timeout_s=5), None)
+            observe_subject(access, Watch("forbidden", timeout_s=5), lambda: pytest.fail("it was triggered in vain"))
         assert observe_subject(access, Watch("allowed.x", timeout_s=0.1), None).violations[0].rule == "emitter/nothing"

@@ -15,6 +15,7 @@ import pytest
 
 from contracts.corpus import ROOT
 from contracts.observe.scenarios import load_scenarios
+from contracts.observe.verify import Emitter
 from tests.contracts.builders import SPEC_EXAMPLE, SPEC_EXAMPLE_PATH
 from tests.contracts.conftest import RunContracts
 from tests.contracts.emitter import STAND_IN
@@ -210,6 +211,10 @@ def test_credentials_of_a_url_reach_no_report_and_no_message(
     unknown = run_contracts("verify-emitter", uri.replace("nats", "nuts"), "--report", report)
     assert [each[0] for each in (silent, gone, nowhere, unknown)] == [3, 4, 2, 2]
     assert "hunter2" not in str((silent, gone, nowhere, unknown))
+
+
+def test_a_command_that_reproduces_carries_no_credentials() -> None:
+    assert Emitter("nats://me:hunter2@h:1/x").reproduce(None) == "contracts verify-emitter 'nats://***@h:1/x'"
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "5", ""])
