@@ -210,6 +210,18 @@ async def publish_confirmed(
     return Confirmation(ack.stream, ack.seq, bool(ack.duplicate))
 
 
+async def round_trip(client: Client, timeout_s: float = 5.0) -> None:
+    """Wait until the server has taken all that was sent, and we all that it had sent before.
+
+    Twice, since nats-py 2.16 writes the PING of a flush ahead of what still waits to be written, a SUB included.
+
+    Raises:
+        nats.errors.Error, TimeoutError: the connection has gone.
+    """
+    for _ in range(2):
+        await client.flush(timeout=int(timeout_s))
+
+
 async def close_nats(client: Client) -> None:
     """Flush and close, without an error where the connection has gone already."""
     with suppress(NatsError, OSError, TimeoutError):

@@ -141,6 +141,6 @@ def _detectors() -> tuple[_Detector, ...]:
         "NPM tokens",  # `_authToken=` is an assignment; its expression takes time in the cube of the length
         "Basic Auth Credentials",  # the rule boundary/url-credentials says it better
     }
-    classes = get_mapping_from_secret_type_to_class()
-    chosen: list[type[_Detector]] = [classes[name] for name in sorted(classes) if name not in left_out]
+    classes: Mapping[str, type[_Detector]] = get_mapping_from_secret_type_to_class()
+    chosen = [classes[name] for name in sorted(classes) if name not in left_out]
     return tuple(detector() for detector in chosen)

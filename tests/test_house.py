@@ -229,6 +229,9 @@ def test_every_verb_is_in_the_readme_and_explains_itself(group: click.Group) -> 
     for name, command in commands(group).items():
         assert f"{group.name} {name}" in readme, f"README.md does not mention `{group.name} {name}`"
         assert command.help, f"{group.name} {name} has no help"
+        assert "\\b" not in command.help + (group.help or ""), (
+            f"{group.name} {name} shows click's mark instead of obeying it"
+        )
         for parameter in command.params:
             assert not isinstance(parameter, click.Option) or parameter.help, f"{group.name} {name} {parameter.name}"
 

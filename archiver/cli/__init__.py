@@ -21,7 +21,7 @@ from contracts import LazyGroup
 )
 @click.version_option(package_name="kaizen-event-kit", prog_name="archiver")
 def archiver() -> None:
-    r"""Where did the bundle go?
+    """Where did the bundle go?
 
     Settings come from the environment: AWS_* as every S3 tool reads them, NATS_URL, and ARCHIVER_*;
     `archiver config` shows them.

@@ -18,7 +18,7 @@ from contracts import Exit
 @click.option("--data", type=click.Path(path_type=Path), help="Keep the servers' data here.  [default: until the end]")
 @click.option("--bucket", default="kaizen-artifacts", show_default=True, help="Bucket to make.")
 def dev(data: Path | None, bucket: str) -> Exit:
-    r"""Run a nats-server and a SeaweedFS on loopback until Ctrl-C, and print the environment to export.
+    """Run a nats-server and a SeaweedFS on loopback until Ctrl-C, and print the environment to export.
 
     \b
     In another terminal:

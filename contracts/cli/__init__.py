@@ -25,7 +25,7 @@ from contracts.cli.run import LazyGroup
 )
 @click.version_option(package_name="kaizen-event-kit", prog_name="contracts")
 def contracts() -> None:
-    r"""Is this event right, and will everybody who reads it still cope?
+    """Is this event right, and will everybody who reads it still cope?
 
     \b
     Exit status of every verb:

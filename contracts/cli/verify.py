@@ -47,7 +47,7 @@ def verify_emitter(
     options: ReportOptions,
     **flags: Any,
 ) -> Exit:
-    r"""Observe an emitter wherever it speaks, and hold all it says against the contract.
+    """Observe an emitter wherever it speaks, and hold all it says against the contract.
 
     \b
       cmd:PROGRAM ARGUMENTS     a program that prints the event; {agent} {root} {cadence} {format} {repo} and

@@ -22,7 +22,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from contracts.errors import BadInput, Unreachable
-from contracts.nats_connection import NatsAccess, close_nats, connect_nats
+from contracts.nats_connection import NatsAccess, close_nats, connect_nats, round_trip
 from contracts.observe.observation import Observation, Observed, broken
 from contracts.violation import Violation, resolve
 
@@ -83,8 +83,8 @@ async def _observe(access: NatsAccess, watch: Watch, trigger: Callable[[], list[
     client = await connect_nats(access, name="contracts verify-emitter", error_cb=remember, disconnected_cb=lost)
     try:
         feed = await _subscribe(client, access, watch)
-        # A round trip: whatever is published from here on is seen, and a subscription that is not allowed is known.
-        await client.flush(timeout=5)
+        # Confirmed: whatever is published from here on is seen, and a subscription that is not allowed is known.
+        await round_trip(client)
         if refused:
             raise refused[0]
         seen = _Seen(watch)
@@ -92,7 +92,7 @@ async def _observe(access: NatsAccess, watch: Watch, trigger: Callable[[], list[
         behaviour = await _run_and_collect(feed, seen, watch, trigger)
         if refused and not seen.is_enough():
             raise refused[0]  # a server that has gone is no silent emitter
-        await client.flush(timeout=5)
+        await round_trip(client)
         if trigger:
             seen.take(await feed.rest())
         return seen.observed(started_at, behaviour, triggered=trigger is not None)
@@ -113,10 +113,12 @@ async def _run_and_collect(
     running = asyncio.create_task(asyncio.to_thread(trigger))
     try:
         await asyncio.wait({running, collecting}, return_when=asyncio.FIRST_EXCEPTION)
-        return list(await running)
+        behaviour = list(await running)
+        await collecting
     finally:
-        if not collecting.cancel():
-            collecting.result()
+        collecting.cancel()
+        await asyncio.gather(collecting, return_exceptions=True)
+    return behaviour
 
 
 async def _collect(feed: _Feed, seen: _Seen, watch: Watch) -> None:

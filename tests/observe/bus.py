@@ -12,6 +12,7 @@ import nats
 from nats.js.api import StreamConfig
 
 from archiver.embedded import NatsServer
+from contracts.nats_connection import round_trip
 
 
 class Bus(NatsServer):
@@ -45,7 +46,7 @@ def publish(url: str, subject: str, *payloads: bytes, headers: Mapping[str, str]
         client = await nats.connect(url)
         for payload in payloads:
             await client.publish(subject, payload, headers=dict(headers) if headers else None)
-        await client.flush()
+        await round_trip(client)
         await client.close()
 
     asyncio.run(send())

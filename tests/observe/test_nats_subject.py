@@ -60,6 +60,21 @@ def test_an_emitter_that_speaks_at_once_is_never_missed(stream: str | None, bus:
 
 
 @every_transport
+def test_the_server_has_confirmed_the_subscription_when_the_trigger_starts(stream: str | None, tmp_path: Path) -> None:
+    require_binary(Bus.binary)
+    with Bus(tmp_path, trace=True, jetstream={"store_dir": str(tmp_path / "jetstream")}) as server:
+        make_stream(server.url, "TESTS", "tests.>")
+        logs: list[str] = []
+
+        def trigger() -> list[Violation]:
+            logs.append(server.log.read_text())
+            return []
+
+        observe_subject(NatsAccess(server.url), Watch("tests.x", timeout_s=0.1, stream=stream), trigger)
+        assert 0 < logs[0].rindex("<<- [SUB tests.x") < logs[0].rindex("<<- [PING]") < logs[0].rindex("->> [PONG]")
+
+
+@every_transport
 def test_subject_headers_and_bytes_are_seen_as_they_were_sent(stream: str | None, bus: Bus, subject: str) -> None:
     watch = Watch(f"{subject}.>", timeout_s=20, stream=stream)
     trigger = says(bus, f"{subject}.a.b", b"\xff\x00 {", Nats_Msg_Id=subject, Other="y")
