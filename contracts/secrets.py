@@ -8,7 +8,7 @@ has to be rotated. Entropy detectors are left out: they take digests and paths f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Protocol
 
