@@ -138,10 +138,11 @@ class S3Server(ChildProcess):
             and _get(ports.master, f"/dir/assign?collection={self.bucket}")
         )
 
-    def _remove_sockets(self) -> None:
-        # weed 4.48 puts these in /tmp whatever TMPDIR says, and leaves them there when it is killed.
+    @property
+    def sockets(self) -> list[Path]:
+        """The sockets that weed 4.48 puts in /tmp, whatever TMPDIR says, and leaves there when it is killed."""
         if self._ports is None:
-            return
+            return []
         grpc = {
             "s3": self._ports.s3_grpc,
             "filer": self._ports.filer_grpc,
@@ -149,8 +150,11 @@ class S3Server(ChildProcess):
             "volume": self._ports.volume_grpc,
             "admin": self._ports.admin + _ADMIN_GRPC_OFFSET,
         }
-        for part, port in grpc.items():
-            Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
+        return [Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock") for part, port in grpc.items()]  # noqa: S108
+
+    def _remove_sockets(self) -> None:
+        for path in self.sockets:
+            path.unlink(missing_ok=True)
 
 
 def _free_ports(s3: int | None) -> _Ports:

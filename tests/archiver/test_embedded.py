@@ -42,8 +42,8 @@ def ended(pid: int) -> bool:
         return True
 
 
-def sockets_in_tmp() -> set[Path]:
-    return set(Path("/tmp").glob("seaweedfs-*.sock"))
+def exist(sockets: list[Path]) -> bool:
+    return any(path.exists() for path in sockets)
 
 
 def wait_for(condition: Callable[[], bool], within_s: float = 15) -> bool:
@@ -83,8 +83,6 @@ def test_nats_keeps_port_password_and_streams_over_a_crash(tmp_path: Path) -> No
 
 
 def test_the_store_keeps_port_and_objects_over_a_crash_and_leaves_no_socket(tmp_path: Path) -> None:
-    before = sockets_in_tmp()
-
     async def stored() -> bytes:
         return await read(ObstoreStore(access), "blobs/a.md")
 
@@ -92,16 +90,16 @@ def test_the_store_keeps_port_and_objects_over_a_crash_and_leaves_no_socket(tmp_
         access = access_to(server)
         asyncio.run(create(ObstoreStore(access), "blobs/a.md", b"# Coach\n"))
         url, first = server.url, server.pid
-        assert sockets_in_tmp() > before
+        assert all(path.exists() for path in server.sockets)
         server.kill()
         assert ended(first)
-        assert sockets_in_tmp() <= before
+        assert not exist(server.sockets)
 
         server.start()
 
         assert (server.url, asyncio.run(stored())) == (url, b"# Coach\n")
     assert ended(server.pid)
-    assert sockets_in_tmp() <= before
+    assert not exist(server.sockets)
 
 
 def test_only_an_admin_makes_buckets_and_then_by_a_mere_upload(tmp_path: Path) -> None:
@@ -120,13 +118,12 @@ import sys, time
 from pathlib import Path
 from archiver.embedded import NatsServer, S3Server
 with NatsServer(Path(sys.argv[1]) / "nats") as nats, S3Server(Path(sys.argv[1]) / "s3") as s3:
-    print(nats.pid, s3.pid, flush=True)
+    print(nats.pid, s3.pid, *s3.sockets, flush=True)
     sys.stdin.read()
 """
 
 
 def test_servers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
-    before = sockets_in_tmp()
     parent = subprocess.Popen(
         [sys.executable, "-c", STARTS_BOTH, tmp_path],
         cwd=ROOT,
@@ -135,14 +132,15 @@ def test_servers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
         text=True,
     )
     with parent:
-        servers = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(servers) == 2
+        first, second, *names = parent.stdout.readline().split()
+        servers, sockets = [int(first), int(second)], [Path(name) for name in names]
         assert not any(map(ended, servers))
+        assert exist(sockets)
 
         parent.send_signal(signal.SIGKILL)
 
     assert wait_for(lambda: all(map(ended, servers)))
-    assert wait_for(lambda: sockets_in_tmp() <= before)
+    assert wait_for(lambda: not exist(sockets))
 
 
 @pytest.mark.parametrize("server", [NatsServer, S3Server])
