@@ -41,7 +41,7 @@ class Spool:
             file = path.open("xb")
         draft = Draft(file, path)
         try:
-            with file, _refusals(self.directory):
+            with _refusals(self.directory), file:  # closing writes what is still buffered, and may be refused too
                 yield draft
         finally:
             with suppress(FileNotFoundError):
