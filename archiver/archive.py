@@ -13,7 +13,7 @@ from archiver.core.keys import blob_key, conflict_key, ref_key
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
 from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, StoreUnavailable
 from archiver.ports import Bundle, Clock, ObjectStore
-from contracts import PreparedEvent
+from contracts import PreparedEvent, format_rfc3339
 
 _CHUNK_BYTES = 1 << 20
 _CONTENT_TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
@@ -94,7 +94,7 @@ class Archive:
             source=source,
             event=event.payload,
             bundle=stored,
-            archived_at=self.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            archived_at=format_rfc3339(self.clock.now()),
             archiver={"version": self.identity.version, "worker": self.identity.worker},
         )
         if await self._create(ref_key(event), reference):

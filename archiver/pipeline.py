@@ -26,7 +26,7 @@ from archiver.core.reference import Reference, Source
 from archiver.core.values import Message
 from archiver.errors import BundleMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
 from archiver.ports import Announcer, BundleSource
-from contracts import PreparedEvent, check_payload, load_contract
+from contracts import PreparedEvent, check_payload, format_rfc3339, load_contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _source(message: Message) -> Source:
         stream=message.stream,
         sequence=message.sequence,
         msg_id=message.headers.get("Nats-Msg-Id", ""),
-        received_at=message.received_at.isoformat().replace("+00:00", "Z"),
+        received_at=format_rfc3339(message.received_at, "auto"),
         deliveries=message.deliveries,
         payload_sha256=sha256(message.payload).hexdigest(),
     )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from contracts.registry import Contract, load_contract
     from contracts.strict_json import MalformedPayload, parse_payload
     from contracts.suggestion import nearest
-    from contracts.timestamps import InvalidTimestamp, parse_rfc3339
+    from contracts.timestamps import InvalidTimestamp, format_rfc3339, parse_rfc3339
     from contracts.violation import Severity, Violation
 
 _HOME = {
@@ -66,6 +66,7 @@ _HOME = {
     "close_nats": "nats_connection",
     "connect_nats": "nats_connection",
     "event_key": "identity",
+    "format_rfc3339": "timestamps",
     "find_program": "child_process",
     "load_contract": "registry",
     "nearest": "suggestion",
@@ -104,6 +105,7 @@ __all__ = [
     "connect_nats",
     "event_key",
     "find_program",
+    "format_rfc3339",
     "load_contract",
     "nearest",
     "parse_payload",

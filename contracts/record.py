@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,6 +19,7 @@ from contracts.identity import event_key
 from contracts.registry import Contract
 from contracts.scrub import Removed, scrub, scrub_named, scrub_text
 from contracts.strict_json import Limits, MalformedPayload, parse_payload
+from contracts.timestamps import format_rfc3339
 
 PROVENANCE: Final = "provenance.json"
 
@@ -82,7 +83,7 @@ def record(
         recording.entries[key] = _entry(each, key, where, removed) | {
             "breaks": sorted({violation.rule for violation in check_payload(raw, contract=contract).violations}),
             "emitter_version": emitter_version,
-            "recorded_at": now().astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "recorded_at": format_rfc3339(now(), "seconds"),
         }
     return recording
 

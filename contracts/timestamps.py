@@ -66,6 +66,11 @@ def parse_rfc3339(text: str) -> datetime:
     return instant.replace(microsecond=microsecond) if year else instant
 
 
+def format_rfc3339(instant: datetime, timespec: str = "milliseconds") -> str:
+    """Render an aware instant as RFC 3339 in UTC, ending in 'Z'; `timespec` is that of `datetime.isoformat`."""
+    return instant.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def is_rfc3339(text: object) -> bool:
     """Say whether a text is exactly an RFC 3339 date-time."""
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.settings import Settings, load_settings, nats_access
-from contracts import BadInput, Exit, close_nats, connect_nats
+from contracts import BadInput, Exit, close_nats, connect_nats, format_rfc3339
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -137,7 +137,7 @@ async def _put(settings: Settings, file: Path, event: object, payload: bytes) ->
         opened = file.open("rb")
     except OSError as error:
         raise BadInput(f"cannot read the bundle {file}: {error.strerror}") from None
-    now = SystemClock().now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = format_rfc3339(SystemClock().now())
     with opened as bundle_file:
         size = os.fstat(bundle_file.fileno()).st_size
         source = Source(

@@ -11,6 +11,7 @@ from typing import Any, Final
 from archiver.core.outcome import Dead
 from archiver.core.reference import Reference
 from archiver.core.values import Message
+from contracts import format_rfc3339
 
 ARCHIVED: Final = "kaizen.schedule.archived"
 FAILED: Final = "kaizen.archive.failed"
@@ -70,7 +71,7 @@ def dead_letter(message: Message, dead: Dead, *, failed_at: datetime, worker: st
             "stream": message.stream,
             "sequence": message.sequence,
             "deliveries": message.deliveries,
-            "failed_at": failed_at.isoformat().replace("+00:00", "Z"),
+            "failed_at": format_rfc3339(failed_at, "auto"),
             "worker": worker,
             "msg_id": message.headers.get("Nats-Msg-Id", ""),
             "payload_bytes": len(message.payload),

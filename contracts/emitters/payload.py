@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from contracts.emitters.program import BrokenPrepareOutput, PrepareCommand
+from contracts.timestamps import format_rfc3339
 
 FLAGS: Final = ("agent_prompt_found", "has_memory", "has_metrics", "pointers")
 """The keys of `schedule prepare --format json` that map 1:1 onto bundle.*, in the spec's words."""
@@ -37,7 +38,7 @@ def prepared_payload(
     return {
         "event": "kaizen.schedule.prepared",
         "version": "1",
-        "occurred_at": timestamp(now),
+        "occurred_at": format_rfc3339(now),  # with milliseconds: two prepares in a second are two events
         "repo": repo,
         "root": command.root,
         "agent": command.agent,
@@ -46,11 +47,6 @@ def prepared_payload(
         "bundle": {"format": command.format, **_flags(document), "bytes": bundle_bytes},
         "session_close": document.get("session_close", []),
     }
-
-
-def timestamp(instant: datetime) -> str:
-    """Render an instant as RFC 3339 in UTC with milliseconds: two prepares in a second are two events."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _flags(document: Mapping[str, Any]) -> dict[str, Any]:

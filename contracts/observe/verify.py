@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from contracts.check import Result, check_payload
 from contracts.corpus import ROOT
+from contracts.emitters.payload import FLAGS
 from contracts.emitters.program import BrokenPrepareOutput, PrepareCommand
 from contracts.errors import BadInput
 from contracts.identity import event_key
@@ -238,7 +239,7 @@ def _prepare(emitter: Emitter, stage: Stage, event: Mapping[str, Any]) -> list[V
         return []
     found = [
         broken("prepare/flags", show(said[flag]), at=f"/bundle/{flag}", expected=show(document.get(flag)))
-        for flag in ("agent_prompt_found", "has_memory", "has_metrics", "pointers")
+        for flag in FLAGS
         if flag in said and said[flag] != document.get(flag)
     ]
     if "bytes" in said and said["bytes"] != size:
