@@ -20,6 +20,9 @@ def _environment_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(_OF_THE_OPERATOR) or name.lower() in _PROXIES:
             monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")  # off EC2 it would only be waited for
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv(
+        "PYTHONUNBUFFERED", raising=False
+    )  # our users buffer, and a closed pipe is then met later  # off EC2 it would only be waited for
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)

@@ -56,10 +56,8 @@ def check(
     with reporting(options, rules=("fixture/breaks",)) as run:
         for file in files:
             try:
-                for result in _results(file, asked):
+                for result in _readable_results(file, asked):
                     run.add(result)
-            except OSError as error:
-                unreadable.append(f"cannot read {printable(file)}: {error.strerror or error}")
             except BadInput as error:
                 unreadable.append(str(error))
         if unreadable:
@@ -91,6 +89,14 @@ class _Asked(NamedTuple):
             words += ["--profile", self.profile]
         command = shlex.join(words)
         return f"sed -n '{line}p' -- {shlex.quote(file)} | {command}" if line else command
+
+
+def _readable_results(file: str, asked: _Asked) -> Iterator[Result]:
+    """Tell a file that cannot be read from a report that cannot be written: only the first is raised in here."""
+    try:
+        yield from _results(file, asked)
+    except OSError as error:
+        raise BadInput(f"cannot read {printable(file)}: {error.strerror or error}") from None
 
 
 def _results(file: str, asked: _Asked) -> Iterator[Result]:
