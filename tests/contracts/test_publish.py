@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -130,7 +131,8 @@ def test_wrong_credentials_are_said_so_and_not_shown(
     status, _, err = run_contracts("emit", *usual, "--program", STAND_IN, "--nats", url)
 
     assert status == 4
-    assert "authorization violation" in err.lower()
+    # The refusal and the hang-up race; which is seen first differs from run to run.
+    assert re.search("authorization violation|where credentials are wrong", err.lower())
     assert "hunter2" not in err
     assert list(spool.iterdir()) == []
 
