@@ -6,13 +6,16 @@ Steps (3) to (6) of the order in `pipeline.py`, for whoever has an event and its
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 
 from archiver.core.keys import blob_key, conflict_key, ref_key
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
-from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, StoreUnavailable
-from archiver.ports import Bundle, Clock, ObjectStore
+from archiver.core.values import Stored
+from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, ObjectUnusable, StoreUnavailable
+from archiver.ports import Bundle, Clock, ObjectStore, Patience
 from contracts import PreparedEvent, format_rfc3339
 
 _CHUNK_BYTES = 1 << 20
@@ -36,34 +39,35 @@ class Archive:
     store: ObjectStore
     clock: Clock
     identity: Identity
+    patience: Patience
+    create_only: bool = True
+    """Whether the store keeps the first of two writes that both ask for a new key, as a probe of it has shown."""
 
     async def store_bundle(self, event: PreparedEvent, bundle: Bundle) -> StoredBundle:
         """Store a bundle under its digest, read it back and hash again: steps (3) to (5).
 
         Raises:
             StoreUnavailable: nothing is known; the same call may be made again.
+            BundleRefused: the store takes no object of this size.
             DigestMismatch: what reads back is wrong, also after it was written once more.
         """
         digest, size = await asyncio.to_thread(_hash, bundle)  # (3)
         key = blob_key(digest, event.bundle.ending)
         content_type = _CONTENT_TYPES[event.bundle.ending]
         metadata = {"content-sha256": digest, "content-length": str(size), "codec": "identity"}
-        version_id = None
-        try:
+
+        async def write(put: Callable[..., Awaitable[Stored]]) -> str | None:
             bundle.file.seek(0)
-            written = await self.store.create(  # (4)
-                key, bundle.file, sha256=digest, content_type=content_type, metadata=metadata
-            )
-            version_id = written.version_id
-        except KeyTaken:
-            pass  # our own lost answer, the same bundle of another event, or damage: (5) tells
+            stored = await put(key, bundle.file, sha256=digest, content_type=content_type, metadata=metadata)
+            return stored.version_id
+
+        version_id = None
+        if self.create_only:
+            with suppress(KeyTaken):  # our own lost answer, the same bundle of another event, or damage: (5) tells
+                version_id = await self.patience(lambda: write(self.store.create))  # (4)
         if await self._digest_of(key) != digest:  # (5)
             # Safe to overwrite: whatever else is under this key is wrong by the key's own word.
-            bundle.file.seek(0)
-            written = await self.store.replace(
-                key, bundle.file, sha256=digest, content_type=content_type, metadata=metadata
-            )
-            version_id = written.version_id
+            version_id = await self.patience(lambda: write(self.store.replace))
             found = await self._digest_of(key)
             if found != digest:
                 raise DigestMismatch(key, digest, found or "that of nothing")
@@ -101,7 +105,7 @@ class Archive:
             return reference
         first = await self.find(event)
         if first is None:
-            raise StoreUnavailable(f"read {ref_key(event)}", "it was taken when written, and gone when read")
+            raise StoreUnavailable(f"read {ref_key(event)}", "it was in use when written, and gone when read")
         if first.bundle.sha256 != stored.sha256:
             await self._create(conflict_key(event.key, stored.sha256), reference)
         return first
@@ -110,37 +114,44 @@ class Archive:
         """Look an event's reference up; None where there is none.
 
         Raises:
-            StoreUnavailable: the store failed, or what is there is not this event's reference: an operator
-                has to look, and until then the event waits.
+            StoreUnavailable: the store failed.
+            ObjectUnusable: what is there is not this event's reference: an operator has to look, and until then
+                the event waits.
         """
         key = ref_key(event)
         try:
-            reference = read_reference(await read_whole(self.store, key, MAX_BYTES))
+            reference = read_reference(await self.patience(lambda: read_whole(self.store, key, MAX_BYTES)))
         except KeyMissing:
             return None
         except NotAReference as error:
-            raise StoreUnavailable(f"read {key}", f"{error}; restore the object, or remove it") from error
+            raise ObjectUnusable(f"read {key}", f"{error}; restore the object, or remove it") from error
         if reference.event_sha256 != event.key:
-            raise StoreUnavailable(f"read {key}", f"it references event {reference.event_sha256}")
+            raise ObjectUnusable(f"read {key}", f"it references event {reference.event_sha256}")
         return reference
 
     async def _create(self, key: str, reference: Reference) -> bool:
         raw = reference.to_json()
         digest = sha256(raw).hexdigest()
+        put = self.store.create if self.create_only else self.store.replace
+        if not self.create_only and await self._digest_of(key) is not None:
+            return False
         try:
-            await self.store.create(key, raw, sha256=digest, content_type="application/json", metadata={})
+            await self.patience(lambda: put(key, raw, sha256=digest, content_type="application/json", metadata={}))
         except KeyTaken:
             return False
         return True
 
     async def _digest_of(self, key: str) -> str | None:
-        digest = sha256()
-        try:
+        async def read() -> str:
+            digest = sha256()
             async for chunk in self.store.read(key):
                 digest.update(chunk)
+            return digest.hexdigest()
+
+        try:
+            return await self.patience(read)
         except KeyMissing:
             return None
-        return digest.hexdigest()
 
 
 async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:
@@ -148,15 +159,22 @@ async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:
 
     Raises:
         KeyMissing: nothing there.
-        StoreUnavailable: the store failed, or the object is larger than `limit_bytes`.
+        StoreUnavailable: the store failed.
+        ObjectUnusable: the object is larger than `limit_bytes`.
     """
     chunks, size = [], 0
     async for chunk in store.read(key):
         chunks.append(chunk)
         size += len(chunk)
         if size > limit_bytes:
-            raise StoreUnavailable(f"read {key}", f"more than {limit_bytes} bytes, which is not one of ours")
+            raise ObjectUnusable(f"read {key}", f"more than {limit_bytes} bytes, which is not one of ours")
     return b"".join(chunks)
+
+
+async def digest_of(bundle: Bundle) -> str:
+    """Return the SHA-256 of an opened bundle, in hex."""
+    digest, _ = await asyncio.to_thread(_hash, bundle)
+    return digest
 
 
 def _hash(bundle: Bundle) -> tuple[str, int]:

@@ -1,6 +1,7 @@
 """Fetch messages, have each one worked on, and carry the outcome out; until idle, or until told to stop.
 
 Told to stop, it fetches nothing more, finishes what is in hand within the grace period and hands the rest back.
+While the breaker is open it fetches nothing either, and asks now and then whether the store is back.
 One message's defect stays one message's: it is logged with its traceback, handed back, and the others go on.
 """
 
@@ -16,11 +17,14 @@ from typing import assert_never
 from structlog.typing import FilteringBoundLogger
 
 from archiver.core.announcement import FAILED, dead_letter, dead_letter_id
-from archiver.core.backoff import INFRASTRUCTURE
-from archiver.core.outcome import Ack, Dead, Outcome, Retry
+from archiver.core.backoff import BACKOFF
+from archiver.core.breaker import Breaker, State
+from archiver.core.outcome import Ack, Cause, Dead, Outcome, Retry
 from archiver.core.values import Message
-from archiver.errors import BusUnavailable
+from archiver.errors import BusSilent, BusUnavailable, StoreUnavailable
+from archiver.health import Health
 from archiver.ports import Announcer, Clock, Delivery, Inbox
+from archiver.watchdog import Watchdog
 
 _FETCH_WAIT_S = 1.0
 _PROGRESS_FOR_S = 600.0  # a worker that needs longer than ten minutes for one message is stuck
@@ -28,45 +32,84 @@ _PROGRESS_FOR_S = 600.0  # a worker that needs longer than ten minutes for one m
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One worker. `slots` is how many messages it works on at once; times are seconds."""
+    """One worker.
+
+    `slots` is how many messages it works on at once; times are seconds. `probe` asks the store whether it is
+    there, and raises StoreUnavailable where it is not; `chance` gives [0, 1).
+    """
 
     inbox: Inbox
     process: Callable[[Message], Awaitable[Outcome]]
     dead_letters: Announcer
+    probe: Callable[[], Awaitable[None]]
     clock: Clock
     log: FilteringBoundLogger
+    health: Health
+    watchdog: Watchdog
     worker: str
     slots: int
     ack_wait_s: float
     grace_s: float
+    chance: Callable[[], float]
+    breaker: Breaker = field(default_factory=Breaker)
     tally: Counter[str] = field(default_factory=Counter)
 
     async def run(self, stop: asyncio.Event, *, until_idle: bool) -> Counter[str]:
-        """Work until `stop` is set or, with `until_idle`, until nothing is waiting; return counts by outcome."""
+        """Work until `stop` is set or, with `until_idle`, until nothing is waiting; return counts by outcome.
+
+        Raises:
+            BusSilent: the bus is connected and answers nothing, whatever was tried; what was in hand is handed back.
+        """
         working: set[asyncio.Task[None]] = set()
-        while not stop.is_set():
-            free = self.slots - len(working)
-            if free == 0:
-                await _first_of(working, stop)
+        try:
+            while not stop.is_set():
                 working = {task for task in working if not task.done()}
-                continue
-            deliveries = await self._fetch(free, stop)
-            for delivery in deliveries:
-                working.add(asyncio.create_task(self._handle(delivery)))
-            working = {task for task in working if not task.done()}
-            if until_idle and not deliveries and not working and await self._is_idle():
-                break
-        await self._drain(working)
+                free = self.breaker.allows(self.slots) - len(working)
+                if self.breaker.state is State.OPEN:
+                    await self._look_for_the_store(stop)
+                elif free <= 0:
+                    await _first_of(working, stop)
+                else:
+                    deliveries = await self._fetch(free, stop)
+                    working |= {asyncio.create_task(self._handle(delivery)) for delivery in deliveries or ()}
+                    if until_idle and not (deliveries is None or deliveries or working) and await self._is_idle():
+                        break
+        finally:
+            await self._drain(working)
         return self.tally
 
-    async def _fetch(self, limit: int, stop: asyncio.Event) -> Sequence[Delivery]:
+    async def _fetch(self, limit: int, stop: asyncio.Event) -> Sequence[Delivery] | None:
+        """Take messages; None where the bus could not be asked."""
         try:
-            return await self.inbox.fetch(limit, _FETCH_WAIT_S)
+            deliveries = await self.inbox.fetch(limit, _FETCH_WAIT_S)
+        except BusSilent as error:
+            self.health.wrong("bus", str(error))
+            await self.watchdog.silent(error)
+            return None
         except BusUnavailable as error:
-            self.log.warning("bus unavailable", why=str(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _FETCH_WAIT_S)
-            return []
+            self.health.wrong("bus", str(error))
+            await _wait(stop, _FETCH_WAIT_S)
+            return None
+        self.watchdog.heard()
+        self.health.fine("bus")
+        return deliveries
+
+    async def _look_for_the_store(self, stop: asyncio.Event) -> None:
+        await _wait(stop, self.breaker.probe_after_s(self.chance()))
+        if stop.is_set():
+            return
+        looking = asyncio.ensure_future(self.probe())
+        await _first_of({looking}, stop)
+        if not looking.done():
+            looking.cancel()
+            return
+        try:
+            looking.result()
+        except StoreUnavailable as error:
+            self.health.wrong("store", str(error))
+            self.breaker.probed(answered=False)
+        else:
+            self.breaker.probed(answered=True)
 
     async def _is_idle(self) -> bool:
         try:
@@ -94,7 +137,9 @@ class Consumer:
                     outcome = await self.process(message)
                 except Exception as defect:
                     log.exception("defect in the archiver; please report it")
-                    outcome = Retry(INFRASTRUCTURE.longest_s, f"defect: {defect!r}")
+                    wait_s = BACKOFF[Cause.DEFECT].delay_s(message.deliveries, self.chance())
+                    outcome = Retry(wait_s, Cause.DEFECT, repr(defect))
+            self._note(outcome)
             await self._carry_out(delivery, outcome, log)
         except BusUnavailable as error:
             # Unanswered, it comes again, and what is stored already is found.
@@ -106,16 +151,25 @@ class Consumer:
                 await delivery.retry(0)
             raise
 
+    def _note(self, outcome: Outcome) -> None:
+        self.breaker.note(outcome)
+        if self.breaker.state is State.CLOSED:
+            self.health.fine("store")
+        elif isinstance(outcome, Retry):
+            self.health.wrong("store", outcome.why)
+
     async def _carry_out(self, delivery: Delivery, outcome: Outcome, log: FilteringBoundLogger) -> None:
         match outcome:
             case Ack():
                 await delivery.acknowledge()
                 name = "archived again" if outcome.repeated else "archived"
                 log.info(name, event_key=outcome.event_key, ref_key=outcome.ref_key, bytes=outcome.bundle_bytes)
+                if outcome.not_released:
+                    log.warning("the source's copy of the bundle was left where it is", why=outcome.not_released)
             case Retry():
                 await delivery.retry(outcome.after_s)
                 name = "retried"
-                log.warning(name, after_s=round(outcome.after_s, 1), why=outcome.why)
+                log.warning(name, after_s=round(outcome.after_s, 1), cause=outcome.cause, why=outcome.why)
             case Dead():
                 await self._bury(delivery, outcome)
                 name = "dead-lettered"
@@ -146,6 +200,11 @@ class Consumer:
             yield
         finally:
             ticker.cancel()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
 
 
 async def _first_of(working: set[asyncio.Task[None]], stop: asyncio.Event) -> None:

@@ -1,20 +1,28 @@
 """The archiver's errors: what a store, a bundle source or the bus can answer instead of doing its work.
 
 KitError (contracts)                  exit status on the command line
-├── StoreUnavailable                  4   trying again may help: time-outs, 5xx, 401, 403, 404 of the bucket
-│   └── BucketMissing                 4
+├── StoreUnavailable                  4   trying again may help: time-outs, 5xx, 429, a full disk
+│   ├── StoreRefuses                  4   somebody has to act first: 401, 403, a certificate, a clock
+│   │   └── BucketMissing             4
+│   └── ObjectUnusable                4   what lies under one key is in its event's way; the others go on
 ├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
+│   └── BusSilent                     4   it is connected, and answers nothing
 ├── KeyTaken                          1   a create-only write found the key in use
 ├── KeyMissing                        1   nothing is stored under that key
-├── BundleMissing                     1   the emitter's bundle is not in the spool
+├── BundleMissing                     1   the emitter's bundle is in no source
 │   └── BundleUnsettled               1   it is still being written
 ├── BundleRefused                     1   it is there, and must not be read
 ├── DigestMismatch                    1   what came back is not what the key promises
 └── NotArchived                       1   no reference for what was asked for
+
+`cause` says which wait follows where a message met one of them.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from archiver.core.outcome import Cause
 from contracts import Exit, KitError
 
 
@@ -22,6 +30,7 @@ class StoreUnavailable(KitError):
     """The store did not do its work; trying again may help, and no event is to blame."""
 
     exit_code = Exit.UNREACHABLE
+    cause: ClassVar[Cause] = Cause.STORE_UNAVAILABLE
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what, why)
@@ -31,7 +40,13 @@ class StoreUnavailable(KitError):
         return f"the store could not {self.what}: {self.why}"
 
 
-class BucketMissing(StoreUnavailable):
+class StoreRefuses(StoreUnavailable):
+    """The store says no to whatever is asked, until somebody acts; trying again at once is no use."""
+
+    cause = Cause.STORE_REFUSES
+
+
+class BucketMissing(StoreRefuses):
     """The bucket is not there. Infrastructure, like every 404 of a bucket: no event is to blame."""
 
     def __init__(self, bucket: str, endpoint: str) -> None:
@@ -47,10 +62,17 @@ class BucketMissing(StoreUnavailable):
         )
 
 
+class ObjectUnusable(StoreUnavailable):
+    """The store works, and what it holds under one key is not what belongs there; an operator has to look."""
+
+    cause = Cause.OBJECT_DAMAGED
+
+
 class BusUnavailable(KitError):
     """NATS cannot be reached, or did not confirm in time."""
 
     exit_code = Exit.UNREACHABLE
+    cause: ClassVar[Cause] = Cause.BUS_UNAVAILABLE
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what, why)
@@ -58,6 +80,10 @@ class BusUnavailable(KitError):
 
     def __str__(self) -> str:
         return f"NATS could not {self.what}: {self.why}"
+
+
+class BusSilent(BusUnavailable):
+    """The connection stands, and a request for messages was answered neither by one nor by its end."""
 
 
 class KeyTaken(KitError):
@@ -113,6 +139,8 @@ class BundleRefused(KitError):
 
 class DigestMismatch(KitError):
     """The bytes that came back are not the ones their key or reference promises."""
+
+    cause: ClassVar[Cause] = Cause.OBJECT_DAMAGED
 
     def __init__(self, key: str, expected: str, found: str) -> None:
         super().__init__(key, expected, found)

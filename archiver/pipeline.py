@@ -4,7 +4,8 @@ The order is the promise:
 
     (1) validate  (2) look the reference up, if redelivered  (3) fetch and hash the bundle
     (4) store the blob  (5) read it back and hash again  (6) write the reference
-    (7) announce kaizen.schedule.archived and wait for the confirmation  (8) acknowledge
+    (7) announce kaizen.schedule.archived and wait for the confirmation
+    (8) release the source's copy of the bundle  (9) acknowledge
 
 A crash between two steps leads to redelivery, and every prefix of the order is harmless to repeat, because
 both keys come from content (`core/keys.py`). Trouble of the store or the bus is never the event's fault: it
@@ -14,29 +15,35 @@ is retried for as long as it lasts. This module knows no driver; it speaks to `p
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from archiver.archive import Archive
+from archiver.archive import Archive, digest_of
 from archiver.core.announcement import ARCHIVED, archived_event, archived_id
-from archiver.core.backoff import BUNDLE_NOT_THERE, INFRASTRUCTURE
+from archiver.core.backoff import BACKOFF
 from archiver.core.keys import ref_key
-from archiver.core.outcome import Ack, Dead, DeadReason, Outcome, Retry
+from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Outcome, Retry
 from archiver.core.reference import Reference, Source
 from archiver.core.values import Message
 from archiver.errors import BundleMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
-from archiver.ports import Announcer, BundleSource
-from contracts import PreparedEvent, check_payload, format_rfc3339, load_contract
+from archiver.ports import Announcer, Bundle, BundleSource
+from contracts import BUNDLE_SOURCE, PreparedEvent, check_payload, format_rfc3339, load_contract
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The work for one message. `deadline_s` is how long a bundle may be late; `chance` gives [0, 1)."""
+    """The work for one message.
+
+    `deadline_s` is how long a bundle may be late; `release` says whether the source's copy of an archived bundle
+    is taken away; `chance` gives [0, 1).
+    """
 
     archive: Archive
     bundles: BundleSource
     announcer: Announcer
     deadline_s: float
+    release: bool
     chance: Callable[[], float]
 
     async def process(self, message: Message) -> Outcome:
@@ -45,42 +52,84 @@ class Pipeline:
         if isinstance(event, Dead):
             return event
         try:
-            try:
-                reference = await self.archive.find(event) if message.deliveries > 1 else None  # (2)
-                repeated = reference is not None
-                if reference is None:
-                    reference = await self._archive(message, event)  # (3) to (6)
-            except BundleMissing as error:
-                # Late, lost, or archived before and released from the spool since.
-                reference, repeated = await self.archive.find(event), True
-                if reference is None:
-                    return self._without_bundle(message, error)
-            await self._announce(message, event, reference)  # (7)
+            return await self._process(message, event)
+        except BundleMissing as error:
+            return self._without_bundle(message, error)
         except BundleRefused as error:
             return Dead(DeadReason.BUNDLE_REFUSED, str(error))
         except (StoreUnavailable, BusUnavailable, DigestMismatch) as error:
-            return Retry(INFRASTRUCTURE.delay_s(message.deliveries, self.chance()), str(error))
-        bundle = reference.bundle
-        return Ack(event.key, ref_key(event), bundle.key, bundle.bytes, repeated=repeated)  # (8) is the consumer's
+            return self._retry(error.cause, message, error)
 
-    async def _archive(self, message: Message, event: PreparedEvent) -> Reference:
-        async with self.bundles.open(event) as bundle:
+    async def _process(self, message: Message, event: PreparedEvent) -> Ack:
+        reference = await self.archive.find(event) if message.deliveries > 1 else None  # (2)
+        repeated, bundle = reference is not None, None
+        if reference is None:
+            try:
+                reference, bundle = await self._archive(message, event)  # (3) to (6)
+            except BundleMissing:
+                # Late, lost, or archived before and released from its source since.
+                reference, repeated = await self.archive.find(event), True
+                if reference is None:
+                    raise
+        await self._announce(message, event, reference)  # (7)
+        stored = reference.bundle
+        return Ack(
+            event.key,
+            ref_key(event),
+            stored.key,
+            stored.bytes,
+            repeated=repeated,
+            not_released=await self._release(message, event, reference, bundle),  # (8)
+        )  # (9) is the consumer's
+
+    async def _archive(self, message: Message, event: PreparedEvent) -> tuple[Reference, Bundle]:
+        async with self._open(message, event) as bundle:
             stored = await self.archive.store_bundle(event, bundle)
         # Only now, with the bundle closed, is it known that it did not change while it was read.
-        return await self.archive.write_reference(event, _source(message), stored)
+        return await self.archive.write_reference(event, _source(message), stored), bundle
+
+    def _open(self, message: Message, event: PreparedEvent) -> AbstractAsyncContextManager[Bundle]:
+        return self.bundles.open(event, message.headers.get(BUNDLE_SOURCE))
 
     async def _announce(self, message: Message, event: PreparedEvent, reference: Reference) -> None:
         if not reference.source.sequence:  # `archiver put` wrote it, which knows no stream; the contract asks for one
             reference = replace(reference, source=_source(message))
         payload = archived_event(reference, ref_key(event), prefix=self.archive.identity.prefix)
-        await self.announcer.announce(ARCHIVED, payload, message_id=archived_id(event.key))
+        await self.archive.patience(
+            lambda: self.announcer.announce(ARCHIVED, payload, message_id=archived_id(event.key))
+        )
+
+    async def _release(
+        self, message: Message, event: PreparedEvent, reference: Reference, bundle: Bundle | None
+    ) -> str:
+        """Take the source's copy away, and return why it is still there, or ''; the event is archived either way."""
+        if not self.release:
+            return ""
+        try:
+            # None: archived by an earlier delivery, which may have ended before it came to this.
+            copy = bundle or await self._archived_copy(message, event, reference)
+            if copy is None:
+                return "the source holds another bundle than the one archived"
+            await copy.release()
+        except BundleMissing:
+            return ""
+        except (BundleRefused, StoreUnavailable) as error:
+            return str(error)
+        return ""
+
+    async def _archived_copy(self, message: Message, event: PreparedEvent, reference: Reference) -> Bundle | None:
+        async with self._open(message, event) as bundle:
+            return bundle if await digest_of(bundle) == reference.bundle.sha256 else None
 
     def _without_bundle(self, message: Message, error: BundleMissing) -> Retry | Dead:
         # Counted from when the stream took the message: `occurred_at` is the emitter's word, and may be any.
         waited_s = (self.archive.clock.now() - message.received_at).total_seconds()
         if waited_s < self.deadline_s:
-            return Retry(BUNDLE_NOT_THERE.delay_s(message.deliveries, self.chance()), str(error))
+            return self._retry(Cause.BUNDLE_NOT_THERE, message, error)
         return Dead(DeadReason.BUNDLE_MISSING, f"{error}, {waited_s:.0f} s after its event")
+
+    def _retry(self, cause: Cause, message: Message, error: Exception) -> Retry:
+        return Retry(BACKOFF[cause].delay_s(message.deliveries, self.chance()), cause, str(error))
 
 
 def validate(payload: bytes, *, source: str) -> PreparedEvent | Dead:

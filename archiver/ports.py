@@ -7,14 +7,16 @@ to try is the pipeline's decision.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from archiver.core.values import Backlog, Listed, Message, Stored
 from contracts import PreparedEvent
+
+T = TypeVar("T")
 
 Body = bytes | BinaryIO
 """What is stored: bytes, or a seekable binary file read from its start."""
@@ -59,24 +61,43 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> AsyncIterator[Listed]:
         """List keys that start with `prefix`, in ascending order of their UTF-8 bytes."""
 
+    async def delete(self, key: str) -> None:
+        """Remove an object; nothing happens where there is none. For `archiver gc` alone: workers need no such right.
+
+        Raises:
+            StoreUnavailable: refused, or nothing is known of the outcome.
+        """
+
     async def close(self) -> None:
         """Give back connections and threads; the store is not used again."""
 
 
+async def keep() -> None:
+    """Leave the source's copy where it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle opened for reading: a seekable file, its size in bytes and where it came from."""
+    """A bundle opened for reading: a seekable file, its size in bytes and where it came from.
+
+    `release` takes the source's copy away, if it is still the one that was opened; for use after the block
+    of `open`, once the reference is durable. It raises `StoreUnavailable` where the source refuses.
+    """
 
     file: BinaryIO
     size_bytes: int
     obtained_from: str
+    release: Callable[[], Awaitable[None]] = keep
 
 
 class BundleSource(Protocol):
     """Where emitters leave bundles. Only emitters may write there; that is the trust boundary."""
 
-    def open(self, event: PreparedEvent) -> AbstractAsyncContextManager[Bundle]:
+    def open(self, event: PreparedEvent, said: str | None = None) -> AbstractAsyncContextManager[Bundle]:
         """Open the bundle that the event announces.
+
+        `said` is where the message's header `Kaizen-Bundle-Source` says that it is: the name of a source, an
+        untrusted word, or None.
 
         Raises:
             BundleMissing: not there (yet).
@@ -94,6 +115,13 @@ class Announcer(Protocol):
         Raises:
             BusUnavailable: not confirmed; it may or may not have been stored.
         """
+
+
+class Patience(Protocol):
+    """How often a call to the store or the bus is made before its failure counts."""
+
+    async def __call__(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Call `operation`, again where that may help, and return its result or raise its last error."""
 
 
 class Clock(Protocol):
@@ -134,8 +162,15 @@ class Inbox(Protocol):
         """Take up to `limit` messages; none where none came within `wait_s` seconds.
 
         Raises:
+            BusSilent: the connection stands, and the bus said nothing at all.
             BusUnavailable: the bus cannot be asked just now.
         """
+
+    async def resubscribe(self) -> None:
+        """Ask from a new address: after a restart of the bus, the old one may be known to nobody."""
+
+    async def reconnect(self) -> None:
+        """Give the connection up and make a new one."""
 
     async def backlog(self) -> Backlog:
         """Ask how much is waiting.

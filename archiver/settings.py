@@ -12,20 +12,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from archiver.core.s3_access import S3Access
 from contracts import BadInput, NatsAccess, nearest
 
 _PREFIX = "ARCHIVER_"
 _NATS_NAME = r"^[^\s.*>/\\]+$"  # of streams and consumers; nats-py raises ValueError for others
+_OBJECT_STORE = r"^[A-Za-z0-9_-]+$"  # as every client of the NATS Object Store has it
 _BUCKET = r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$"  # as contract kaizen.schedule.archived@1 has it
 _FOLDERS = r"^/?([^/.\s][^/\s]*/)*([^/.\s][^/\s]*)?$"  # no empty segment, no '.' and '..'
 
 
 def _worker() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _words(value: object) -> object:
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -39,13 +44,23 @@ class Settings(BaseSettings):
     prefix: Annotated[
         str, Field(max_length=500, pattern=_FOLDERS, description="part of the bucket that the archive lives in")
     ] = ""
-    spool: Annotated[Path | None, Field(description="directory where emitters leave bundles; `run` needs it")] = None
+    sources: Annotated[
+        tuple[Literal["spool", "object_store"], ...],
+        NoDecode,
+        BeforeValidator(_words),
+        Field(description="where emitters leave bundles, in the order in which they are asked: spool,object_store"),
+    ] = ("spool",)
+    spool: Annotated[Path | None, Field(description="directory of the source spool, which `run` then needs")] = None
+    object_store: Annotated[str, Field(pattern=_OBJECT_STORE, description="bucket of the source object_store")] = (
+        "KAIZEN_BUNDLES"
+    )
     stream: Annotated[str, Field(pattern=_NATS_NAME, description="stream that holds the events")] = "KAIZEN_SCHEDULE"
     consumer: Annotated[str, Field(pattern=_NATS_NAME, description="durable consumer that all workers share")] = (
         "archiver"
     )
     store: Annotated[Literal["obstore", "boto3"], Field(description="driver of the data path")] = "obstore"
     slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand")] = 16
+    store_timeout_s: Annotated[float, Field(gt=0, description="silence after which a call to the store failed")] = 20.0
     max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused")] = 2 << 30
     bundle_deadline_s: Annotated[float, Field(ge=0, description="how late a bundle may be")] = 900.0
     ack_wait_s: Annotated[float, Field(ge=1, description="silence after which NATS delivers again")] = 60.0
@@ -58,6 +73,8 @@ class Settings(BaseSettings):
     access_key_id: Annotated[str | None, Field(validation_alias="AWS_ACCESS_KEY_ID")] = None
     secret_access_key: Annotated[SecretStr | None, Field(validation_alias="AWS_SECRET_ACCESS_KEY")] = None
     session_token: Annotated[SecretStr | None, Field(validation_alias="AWS_SESSION_TOKEN")] = None
+    gc_access_key_id: Annotated[str | None, Field(description="key id of an identity that may delete, for gc")] = None
+    gc_secret_access_key: Annotated[SecretStr | None, Field(description="its secret key")] = None
     region: Annotated[str, Field(validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))] = "us-east-1"
     endpoint_url: Annotated[
         str | None,
@@ -77,8 +94,17 @@ class Settings(BaseSettings):
             secret_access_key=_bare(self.secret_access_key),
             session_token=_bare(self.session_token),
             ca_bundle=self.ca_bundle,
+            read_timeout_s=self.store_timeout_s,
             connections=self.slots + 4,
         )
+
+    @property
+    def for_gc(self) -> Settings:
+        """The same settings with the credentials of gc, if it has its own."""
+        if self.gc_access_key_id is None:
+            return self
+        own = {"access_key_id": self.gc_access_key_id, "secret_access_key": self.gc_secret_access_key}
+        return self.model_copy(update=own | {"session_token": None})
 
 
 def load_settings() -> Settings:
@@ -93,8 +119,10 @@ def load_settings() -> Settings:
         settings = Settings()  # type: ignore[call-arg] # filled from the environment
     except ValidationError as error:
         problems += [_told(each) for each in error.errors()]
-    if bool(os.environ.get("AWS_ACCESS_KEY_ID")) != bool(os.environ.get("AWS_SECRET_ACCESS_KEY")):
-        problems.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together; one of them is not set")
+    for start in ("AWS_", f"{_PREFIX}GC_"):
+        pair = f"{start}ACCESS_KEY_ID", f"{start}SECRET_ACCESS_KEY"
+        if bool(os.environ.get(pair[0])) != bool(os.environ.get(pair[1])):
+            problems.append(f"{pair[0]} and {pair[1]} go together; one of them is not set")
     if settings is None or problems:
         raise BadInput("the settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
     return settings
@@ -118,9 +146,13 @@ def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
         value = getattr(settings, name)
         yield (
             _variable(name),
-            "***" if isinstance(value, SecretStr) else str(value if value is not None else ""),
+            "***" if isinstance(value, SecretStr) else _text(value),
             (field.description or ""),
         )
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value if value is not None else "")
 
 
 def _bare(secret: SecretStr | None) -> str | None:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from structlog.typing import FilteringBoundLogger
+
 from archiver.archive import Archive, Identity
+from archiver.consume import Consumer
+from archiver.core.capabilities import Capabilities
+from archiver.health import Health
+from archiver.patience import patiently
 from archiver.pipeline import Pipeline
-from archiver.ports import Announcer, BundleSource, ObjectStore
+from archiver.ports import Announcer, BundleSource, Inbox, ObjectStore
 from archiver.settings import Settings
+from archiver.watchdog import Watchdog
 
 
 class SystemClock:
@@ -23,21 +32,24 @@ class SystemClock:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[ObjectStore]:
+async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIterator[ObjectStore]:
     """Open the store that the settings name, and confirm that the bucket is there.
+
+    `checksums` says whether a body's digest is sent along for the store to verify.
 
     Raises:
         BucketMissing, StoreUnavailable: from that first look.
     """
+    access = replace(settings.s3, checksums=checksums)
     store: ObjectStore
     if settings.store == "boto3":
         from archiver.adapters.s3 import Boto3Store
 
-        store = Boto3Store(settings.s3)
+        store = Boto3Store(access)
     else:
         from archiver.adapters.obstore_s3 import ObstoreStore
 
-        store = ObstoreStore(settings.s3)
+        store = ObstoreStore(access)
     try:
         # Some stores create a missing bucket at the first write of an admin identity, so look first.
         await store.check()
@@ -46,7 +58,22 @@ async def open_store(settings: Settings) -> AsyncIterator[ObjectStore]:
         await store.close()
 
 
-def make_archive(settings: Settings, store: ObjectStore) -> Archive:
+async def probe_store(settings: Settings) -> Capabilities:
+    """Try what the store does; see `BucketControl.probe`. For after `open_store`, which creates nothing.
+
+    Raises:
+        StoreUnavailable: a question is left open, also after a few tries.
+    """
+    from archiver.adapters.s3_control import BucketControl
+
+    control = BucketControl(settings.s3)
+    try:
+        return await patiently(lambda: asyncio.to_thread(control.probe))
+    finally:
+        control.close()
+
+
+def make_archive(settings: Settings, store: ObjectStore, *, create_only: bool = True) -> Archive:
     """Make the writing side of the archive."""
     prefix = settings.prefix.strip("/")
     identity = Identity(
@@ -55,15 +82,47 @@ def make_archive(settings: Settings, store: ObjectStore) -> Archive:
         worker=settings.worker,
         version=version("kaizen-event-kit"),
     )
-    return Archive(store, SystemClock(), identity)
+    return Archive(store, SystemClock(), identity, patiently, create_only=create_only)
 
 
-def make_pipeline(settings: Settings, store: ObjectStore, bundles: BundleSource, announcer: Announcer) -> Pipeline:
-    """Make the pipeline of one worker."""
-    return Pipeline(
-        archive=make_archive(settings, store),
-        bundles=bundles,
-        announcer=announcer,
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a worker works with, each behind its port."""
+
+    store: ObjectStore
+    bundles: BundleSource
+    announcer: Announcer
+    inbox: Inbox
+
+
+def make_consumer(
+    settings: Settings, world: World, log: FilteringBoundLogger, *, ack_wait_s: float, create_only: bool, release: bool
+) -> Consumer:
+    """Make one worker: the pipeline, and what carries its outcomes out.
+
+    `ack_wait_s` is the consumer's own; `create_only` is what a probe of the store has shown.
+    """
+    # random.random spreads waits; nothing secret hangs on it.
+    pipeline = Pipeline(
+        archive=make_archive(settings, world.store, create_only=create_only),
+        bundles=world.bundles,
+        announcer=world.announcer,
         deadline_s=settings.bundle_deadline_s,
-        chance=random.random,  # spreads retries; nothing secret hangs on it
+        release=release,
+        chance=random.random,
+    )
+    return Consumer(
+        inbox=world.inbox,
+        process=pipeline.process,
+        dead_letters=world.announcer,
+        probe=world.store.check,
+        clock=SystemClock(),
+        log=log,
+        health=Health(log),
+        watchdog=Watchdog(world.inbox, log),
+        worker=settings.worker,
+        slots=settings.slots,
+        ack_wait_s=ack_wait_s,
+        grace_s=settings.grace_s,
+        chance=random.random,
     )

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from contracts.cli.run import LazyGroup, run
     from contracts.cli.table import print_table
     from contracts.errors import BadInput, Exit, KitError, NothingChecked, ServerDidNotStart, Unreachable
-    from contracts.event import BundleInfo, PreparedEvent, spool_name
+    from contracts.event import BUNDLE_SOURCE, BundleInfo, PreparedEvent, spool_name
     from contracts.identity import canonical_json, event_key
+    from contracts.nats_access import NatsAccess
     from contracts.nats_connection import (
         Confirmation,
-        NatsAccess,
         close_nats,
         connect_nats,
         publish_confirmed,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from contracts.violation import Severity, Violation
 
 _HOME = {
+    "BUNDLE_SOURCE": "event",
     "BadInput": "errors",
     "BundleInfo": "event",
     "ChildProcess": "child_process",
@@ -49,7 +50,7 @@ _HOME = {
     "InvalidTimestamp": "timestamps",
     "KitError": "errors",
     "MalformedPayload": "strict_json",
-    "NatsAccess": "nats_connection",
+    "NatsAccess": "nats_access",
     "NatsServer": "nats_server",
     "NothingChecked": "errors",
     "PreparedEvent": "event",
@@ -79,6 +80,7 @@ _HOME = {
 }
 
 __all__ = [
+    "BUNDLE_SOURCE",
     "BadInput",
     "BundleInfo",
     "ChildProcess",

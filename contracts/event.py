@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from contracts.identity import event_key
 from contracts.timestamps import parse_rfc3339
 
+BUNDLE_SOURCE: Final = "Kaizen-Bundle-Source"
+"""Header of the event's message in which its emitter says where it left the bundle: spool or object_store."""
 _ENDINGS = {"markdown": "md", "json": "json"}
 
 

@@ -3,69 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import ssl
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import nkeys
-from nats.aio.client import Client
+from nats.aio.client import Client, Server
 from nats.errors import AuthorizationError
 from nats.errors import Error as NatsError
 from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
 
 from contracts.errors import BadInput, Unreachable
+from contracts.nats_access import NatsAccess
 
 if TYPE_CHECKING:
     from nats.aio.client import ErrorCallback
-
-
-@dataclass(frozen=True, slots=True)
-class NatsAccess:
-    """Where NATS is and how to log in: user, password or token in the URL, or a file.
-
-    `url` may hold a password: show `place` instead.
-    """
-
-    url: str = field(repr=False)
-    creds_file: Path | None = None
-    nkey_seed_file: Path | None = None
-    ca_file: Path | None = None
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str], *, url: str | None = None) -> NatsAccess | None:
-        """Read NATS_URL, NATS_CREDS, NATS_NKEY_FILE and NATS_CA; None where there is no URL at all."""
-        url = url or environ.get("NATS_URL")
-        if not url:
-            return None
-        if not _names_a_server(url):
-            raise BadInput("the NATS URL names no server; expected nats://[user:password@]host:port")
-        paths = {name: Path(environ[name]) for name in ("NATS_CREDS", "NATS_NKEY_FILE", "NATS_CA") if environ.get(name)}
-        for name, path in paths.items():
-            if not path.is_file():
-                raise BadInput(f"{name} names {path}, which is not a file")
-        return cls(url, paths.get("NATS_CREDS"), paths.get("NATS_NKEY_FILE"), paths.get("NATS_CA"))
-
-    @property
-    def place(self) -> str:
-        """The URL without user, password or token."""
-        parts = _parts(self.url)
-        return f"{parts.scheme}://{parts.hostname or ''}:{parts.port or 4222}"
-
-
-def _parts(url: str) -> SplitResult:
-    return urlsplit(url if "://" in url else f"nats://{url}")  # a bare host:port is fine with nats-py
-
-
-def _names_a_server(url: str) -> bool:
-    try:
-        parts = _parts(url)
-        return parts.scheme in {"nats", "tls", "ws", "wss"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port that is no number
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +43,23 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
         Unreachable: refused, timed out, wrong credentials, an unknown authority, or no TLS where it was asked for.
         BadInput: a file that does not hold what it should.
     """
-    failures: list[Exception] = []
+    failures: deque[Exception] = deque(maxlen=1)
 
     async def remember(error: Exception) -> None:
-        failures.append(error)  # the last one says why, where the client itself only says "no servers available"
-        if not client.is_connected and not client.is_reconnecting and isinstance(error, _LASTING):
+        failures.append(error)  # it says why, where the client itself only says "no servers available"
+        if not client.stays and isinstance(error, _LASTING):
             raise error  # nats-py would try until the time is up
         if report is not None:
             await report(error)
 
     _require_usable(access)
-    server, login = _login(access.url)
-    client = _SecuredClient()
+    servers, login = access.login()
+    client = _LastingClient()
     report: ErrorCallback | None = callbacks.pop("error_cb", None)
     try:
         await asyncio.wait_for(
             client.connect(
-                server,
+                servers,
                 **login,
                 name=name,
                 user_credentials=str(access.creds_file) if access.creds_file else None,
@@ -114,6 +71,7 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
                 ping_interval=10,
                 max_outstanding_pings=2,
                 error_cb=remember,
+                lame_duck_mode_cb=client.leave_lame_duck,
                 **callbacks,
             ),
             timeout_s + 1,
@@ -122,7 +80,7 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
         client.abort()
         raise Unreachable("NATS", access.place, _reason(failures[-1] if failures else error)) from None
     # Given at once, these would make nats-py retry a refused first connection for ever instead of saying so.
-    client.options.update(max_reconnect_attempts=-1, reconnect_time_wait=0.25)
+    client.stay()
     return client
 
 
@@ -131,14 +89,48 @@ class _NoTls(NatsError):
         return "TLS was asked for, and this server offers none"
 
 
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 2.0
+_PERMISSION = "permissions violation"  # of one subject; the connection stands
 _LASTING = (ssl.SSLError, AuthorizationError, _NoTls)
 
 
-class _SecuredClient(Client):
-    """nats-py speaks plainly to a server that offers no TLS, password included, whatever was asked for."""
+class _LastingClient(Client):
+    """nats-py, which must neither give up nor speak plainly where TLS was asked for."""
+
+    stays = False
+    """Whether the first connection was made."""
+
+    def stay(self) -> None:
+        """From now on reconnect for ever, with waits that grow to two seconds, so that workers come back one by one.
+
+        Given at the start, that would make nats-py retry a refused first connection instead of saying so.
+        """
+        self.stays = True
+        self.options.update(max_reconnect_attempts=-1, reconnect_time_wait=0)
+        self._reconnect_to_server_handler = self._next_server
+
+    def _next_server(self, servers: list[Server], _: dict[str, Any]) -> tuple[Server, float]:
+        following = min(servers, key=lambda server: server.reconnects)
+        longest = min(_FIRST_WAIT_S * 2.0 ** min(following.reconnects, 10), _LONGEST_WAIT_S)
+        return following, longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads workers, hides nothing
+
+    async def leave_lame_duck(self) -> None:
+        """Go to another server before this one, which is about to stop, ends the connection; if there is another."""
+        if len(self.servers) > 1:
+            await self.force_reconnect()
+
+    async def _process_err(self, err_msg: str) -> None:
+        """nats-py closes for good at any error of the server's: credentials that expired, too many connections."""
+        if not self.stays or _PERMISSION in err_msg.lower():
+            await super()._process_err(err_msg)
+            return
+        error = NatsError(f"nats: {err_msg.strip(chr(39))}")
+        await self._error_cb(error)
+        await self._process_op_err(error)
 
     def _connect_command(self) -> bytes:
         asked = self.options.get("tls") or (self._current_server and self._current_server.uri.scheme == "tls")
+        # nats-py would send the password in plain text to a server that offers no TLS.
         if asked and not self._server_info.get("tls_required"):
             raise _NoTls
         return super()._connect_command()
@@ -149,17 +141,6 @@ class _SecuredClient(Client):
             writer = getattr(self._transport, name, None)
             if writer is not None:
                 writer.transport.abort()
-
-
-def _login(url: str) -> tuple[str, dict[str, Any]]:
-    """Split off user and password, or a token: nats-py would take them as they are, %40 for an @ included."""
-    parts = _parts(url)
-    server = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    if parts.username is None:
-        return server, {}
-    if parts.password is None:
-        return server, {"token": unquote(parts.username)}
-    return server, {"user": unquote(parts.username), "password": unquote(parts.password)}
 
 
 def _require_usable(access: NatsAccess) -> None:
@@ -193,7 +174,13 @@ def _context(ca_file: Path) -> ssl.SSLContext:
 
 
 async def publish_confirmed(
-    client: Client, subject: str, payload: bytes, *, message_id: str, timeout_s: float = 5.0
+    client: Client,
+    subject: str,
+    payload: bytes,
+    *,
+    message_id: str,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 5.0,
 ) -> Confirmation:
     """Publish to JetStream and wait until it is stored; `message_id` makes a repeat harmless.
 
@@ -201,7 +188,9 @@ async def publish_confirmed(
         Unreachable: not confirmed; it may or may not have been stored, so publish it again with the same id.
     """
     try:
-        ack = await client.jetstream().publish(subject, payload, timeout=timeout_s, headers={"Nats-Msg-Id": message_id})
+        ack = await client.jetstream().publish(
+            subject, payload, timeout=timeout_s, headers={**(headers or {}), "Nats-Msg-Id": message_id}
+        )
     except NoStreamResponseError:
         why = "no JetStream stream takes this subject; create it: archiver init"
         raise Unreachable(f"a stream for {subject}", _place(client), why) from None

@@ -10,11 +10,11 @@ import asyncio
 import io
 import json
 import shlex
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from archiver.adapters.memory import MemoryStore
 from archiver.archive import Archive, Identity
@@ -25,6 +25,8 @@ from archiver.pipeline import Pipeline
 from archiver.ports import Backlog, Body, Bundle, Message, Stored
 from contracts import PreparedEvent, spool_name
 from contracts.corpus import ROOT
+
+T = TypeVar("T")
 
 PREPARED = "kaizen.schedule.prepared"
 SPEC_EXAMPLE = (ROOT / PREPARED / "1" / "valid" / "spec-example.json").read_bytes()
@@ -96,18 +98,25 @@ class MemoryBundles(_Fake):
     """A BundleSource in a dict."""
 
     bundles: dict[str, bytes] = field(default_factory=dict)
+    said: list[str | None] = field(default_factory=list)
 
     def leave(self, event: PreparedEvent, bundle: bytes = BUNDLE) -> None:
         self.bundles[spool_name(event)] = bundle
 
     @asynccontextmanager
-    async def open(self, event: PreparedEvent) -> AsyncIterator[Bundle]:
+    async def open(self, event: PreparedEvent, said: str | None = None) -> AsyncIterator[Bundle]:
+        self.said.append(said)
         self.note("open bundle")
         name = spool_name(event)
         if name not in self.bundles:
             raise BundleMissing(name)
         data = self.bundles[name]
-        yield Bundle(io.BytesIO(data), len(data), "spool")
+
+        async def release() -> None:
+            self.note("release bundle")
+            del self.bundles[name]
+
+        yield Bundle(io.BytesIO(data), len(data), "spool", release)
         self.note("close bundle")
 
 
@@ -160,6 +169,10 @@ class RecordingStore(_Fake):
     def list(self, prefix: str) -> Any:
         return self.memory.list(prefix)
 
+    async def delete(self, key: str) -> None:
+        self.note(f"delete {key.partition('/')[0]}")
+        await self.memory.delete(key)
+
     async def close(self) -> None:
         self.note("close")
 
@@ -204,9 +217,20 @@ class MemoryInbox(_Fake):
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return taken
 
+    async def resubscribe(self) -> None:
+        self.note("resubscribe")
+
+    async def reconnect(self) -> None:
+        self.note("reconnect")
+
     async def backlog(self) -> Backlog:
         self.note("backlog")
         return Backlog(undelivered=len(self.waiting), unanswered=self.unanswered())
+
+
+async def once(operation: Callable[[], Awaitable[T]]) -> T:
+    """Have the patience for one call."""
+    return await operation()
 
 
 @dataclass
@@ -216,6 +240,8 @@ class House:
     chance: float = 0.5
     prefix: str = ""
     deadline_s: float = 900.0
+    release: bool = False
+    create_only: bool = True
     journal: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -224,9 +250,15 @@ class House:
         self.announcer = RecordingAnnouncer(self.journal)
         self.clock = FixedClock()
         self.bundles.leave(prepared())
-        self.archive = Archive(self.store, self.clock, Identity("archive", self.prefix, "w", "0"))
+        identity = Identity("archive", self.prefix, "w", "0")
+        self.archive = Archive(self.store, self.clock, identity, once, create_only=self.create_only)
         self.pipeline = Pipeline(
-            self.archive, self.bundles, self.announcer, deadline_s=self.deadline_s, chance=lambda: self.chance
+            self.archive,
+            self.bundles,
+            self.announcer,
+            deadline_s=self.deadline_s,
+            release=self.release,
+            chance=lambda: self.chance,
         )
 
     def process(self, message: Message) -> Outcome:

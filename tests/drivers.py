@@ -38,6 +38,7 @@ async def refused_at_every_call(store: ObjectStore, error: type[Exception], matc
         replace(store, "blobs/a.md", b"x"),
         read(store, "blobs/a.md"),
         keys(store, "blobs/"),
+        store.delete("blobs/a.md"),
     ]
     said = []
     for call in calls:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +48,11 @@ async def read(store: ObjectStore, key: str) -> bytes:
 
 async def keys(store: ObjectStore, prefix: str) -> list[str]:
     return [listed.key async for listed in store.list(prefix)]
+
+
+def wait_until_after(moment: datetime) -> None:
+    while datetime.now(UTC) <= moment:
+        time.sleep(0.01)
 
 
 def _sha256(body: Body) -> str:
@@ -177,6 +184,45 @@ class StoreSuite:
             return await keys(store, "")
 
         assert asyncio.run(steps()) == ordered
+
+    def test_a_listing_tells_when_each_object_was_written_last(self, store: ObjectStore) -> None:
+        async def steps() -> list[datetime]:
+            began = datetime.now(UTC).replace(microsecond=0)  # S3 tells whole seconds
+            await create(store, "blobs/a.md", b"first")
+            [first] = [listed.modified_at async for listed in store.list("blobs/")]
+            await asyncio.to_thread(wait_until_after, first + timedelta(seconds=1))
+            await replace(store, "blobs/a.md", b"second")
+            [second] = [listed.modified_at async for listed in store.list("blobs/")]
+            return [began, first, second, datetime.now(UTC)]
+
+        times = asyncio.run(steps())
+
+        assert times == sorted(times)
+        assert times[1] < times[2]
+        assert {time.utcoffset() for time in times} == {timedelta(0)}
+
+    def test_what_was_deleted_is_gone_and_may_be_created_again(self, store: ObjectStore) -> None:
+        async def steps() -> bytes:
+            for key in HARD_KEYS:
+                await create(store, key, b"first")
+            await store.delete(HARD_KEYS[1])
+            with pytest.raises(KeyMissing):
+                await read(store, HARD_KEYS[1])
+            assert await keys(store, "refs/") == sorted({*HARD_KEYS} - {HARD_KEYS[1]})
+            await create(store, HARD_KEYS[1], b"second")
+            return await read(store, HARD_KEYS[1])
+
+        assert asyncio.run(steps()) == b"second"
+
+    def test_deleting_what_is_not_there_does_nothing(self, store: ObjectStore) -> None:
+        async def steps() -> list[str]:
+            await create(store, "blobs/a.md", b"x")
+            await store.delete("blobs/a")
+            await store.delete("blobs/none.md")
+            await store.delete("none/at/all")
+            return await keys(store, "")
+
+        assert asyncio.run(steps()) == ["blobs/a.md"]
 
     @pytest.mark.parametrize(
         ("prefix", "found"),

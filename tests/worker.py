@@ -12,8 +12,10 @@ import structlog
 from archiver.consume import Consumer
 from archiver.core.outcome import Ack, Dead, DeadReason, Outcome
 from archiver.errors import BusUnavailable
+from archiver.health import Health
 from archiver.ports import Message
-from tests.builders import FixedClock, MemoryDelivery, MemoryInbox, RecordingAnnouncer, message
+from archiver.watchdog import Watchdog
+from tests.builders import FixedClock, MemoryDelivery, MemoryInbox, RecordingAnnouncer, RecordingStore, message
 
 DONE = Ack("key", "refs/key", "blobs/key", 1)
 DEAD = Dead(DeadReason.NOT_JSON, "cut short")
@@ -24,10 +26,15 @@ Process = Callable[[Message], Awaitable[Outcome]]
 
 
 def consumer(inbox: MemoryInbox, process: Process, **changes: Any) -> Consumer:
+    log = changes.get("log") or structlog.wrap_logger(structlog.testing.ReturnLogger())
     made = {
         "dead_letters": RecordingAnnouncer(),
+        "probe": RecordingStore().check,
         "clock": FixedClock(),
-        "log": structlog.wrap_logger(structlog.testing.ReturnLogger()),
+        "log": log,
+        "health": Health(log),
+        "watchdog": Watchdog(inbox, log),
+        "chance": lambda: 0.0,
         "worker": "w",
         "slots": 4,
         "ack_wait_s": 60.0,

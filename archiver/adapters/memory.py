@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from archiver.core.s3_access import in_key_order
 from archiver.core.values import Listed, Stored
 from archiver.errors import KeyMissing, KeyTaken, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from archiver.ports import Body
+    from archiver.ports import Body, Clock
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -19,12 +21,15 @@ _CHUNK_BYTES = 1024 * 1024
 class MemoryStore:
     """A bucket that lasts as long as the object; `objects` and `metadata` are there to be looked at.
 
-    `metadata` holds what was written with each key, and the content type under `content-type`.
+    `metadata` holds what was written with each key, and the content type under `content-type`; `modified_at` the
+    time of each write by `clock`, without one by the machine's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self.objects: dict[str, bytes] = {}
         self.metadata: dict[str, dict[str, str]] = {}
+        self.modified_at: dict[str, datetime] = {}
+        self._now = clock.now if clock else lambda: datetime.now(UTC)
 
     async def check(self) -> None:
         """Do nothing: this bucket is always there."""
@@ -51,6 +56,7 @@ class MemoryStore:
             raise StoreUnavailable(f"store {key}", f"400 BadDigest: expected {sha256}, received {found}")
         self.objects[key] = data
         self.metadata[key] = {**metadata, "content-type": content_type}
+        self.modified_at[key] = self._now()
         return Stored()
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
@@ -63,9 +69,19 @@ class MemoryStore:
 
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
         """List keys in order; see `ObjectStore.list`."""
-        for key in sorted(self.objects):  # code points sort as their UTF-8 bytes do
-            if key.startswith(prefix):
-                yield Listed(key, len(self.objects[key]))
+        found = [  # taken at once, as a page of S3 is: what is deleted meanwhile is still listed
+            # A test may have put an object there behind our back: it is new.
+            Listed(key, len(data), self.modified_at.get(key) or self._now())
+            for key, data in self.objects.items()
+            if key.startswith(prefix)
+        ]
+        for listed in in_key_order(found):
+            yield listed
+
+    async def delete(self, key: str) -> None:
+        """Remove an object; see `ObjectStore.delete`."""
+        for part in (self.objects, self.metadata, self.modified_at):
+            part.pop(key, None)
 
     async def close(self) -> None:
         """Keep everything: a test may still look at it."""

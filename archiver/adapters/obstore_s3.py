@@ -7,7 +7,8 @@ What obstore 0.12 does by itself, and what is done about it here:
 - it knows no profiles, and asks the instance's metadata service instead: boto3's chain is asked for it;
 - it raises AlreadyExistsError for 409 and 304 as for 412: the status is read from its text;
 - its `list` takes whole path segments only, and its `offset` is of no use with SeaweedFS 4.48, which skips
-  the directory that the offset names: the parent is listed and filtered.
+  the directory that the offset names: the parent is listed and filtered;
+- it deletes one key by DeleteObjects, which answers 200 with a refusal inside: that is read from its text too.
 """
 
 from __future__ import annotations
@@ -63,10 +64,11 @@ class ObstoreStore:
             client["root_certificate"] = access.ca_bundle.read_bytes()
         config: S3Config = {
             "region": access.region,
-            "checksum_algorithm": "SHA256",
             "virtual_hosted_style_request": not access.path_style,
             "aws_endpoint_url_s3": access.endpoint_url or _aws_endpoint(access),
         }
+        if access.checksums:
+            config["checksum_algorithm"] = "SHA256"
         self._store = S3Store(
             access.bucket,
             config=config,
@@ -129,7 +131,7 @@ class ObstoreStore:
                 if page is None:
                     break
                 found += [
-                    Listed(self._access.relative_key(entry["path"]), entry["size"])
+                    Listed(self._access.relative_key(entry["path"]), entry["size"], entry["last_modified"])
                     for entry in page
                     if entry["path"].startswith(wanted)
                 ]
@@ -137,6 +139,11 @@ class ObstoreStore:
             del pages  # see `read`
         for listed in in_key_order(found):
             yield listed
+
+    async def delete(self, key: str) -> None:
+        """Remove an object, or hide it where the bucket keeps versions; see `ObjectStore.delete`."""
+        async with self._asked("delete", key):
+            await obstore.delete_async(self._store, self._access.full_key(key))
 
     async def close(self) -> None:
         """Do nothing: obstore gives back its connections when the store is collected."""
@@ -184,6 +191,9 @@ class ObstoreStore:
 def _answer_in(text: str) -> tuple[int | None, str | None, str]:
     """Read HTTP status, S3 error code and message from the only place where obstore tells them."""
     said, _, debug = text.partition("\n\nDebug source:")
+    of_one_key = re.search(r"DeleteObjects request failed for key .*: (.*) \(code: (\w+)\)", said)
+    if of_one_key:
+        return 200, of_one_key[2], of_one_key[1]
     status = re.search(r"status code: (\d{3})", said)
     if status is None:  # no answer; the cause is the innermost of the debug text's nested errors
         nested = debug.rpartition("inner:")[2]
@@ -222,7 +232,7 @@ def _credentials(access: S3Access) -> S3CredentialProvider:
         }
         return lambda: fixed
 
-    from archiver.adapters.s3 import AwsChain  # noqa: PLC0415 - boto3 costs 0.2 s to import; only who needs it pays
+    from archiver.adapters.s3_client import AwsChain  # noqa: PLC0415 - boto3 costs 0.2 s to import; only who needs it pays
 
     chain = AwsChain()
 

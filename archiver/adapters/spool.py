@@ -13,7 +13,8 @@ import asyncio
 import errno
 import os
 import stat
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from archiver.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
@@ -21,7 +22,7 @@ from archiver.ports import Bundle
 from contracts import spool_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -43,7 +44,7 @@ class SpoolSource:
         self._directory, self._max_bytes = directory, max_bytes
 
     @asynccontextmanager
-    async def open(self, event: PreparedEvent) -> AsyncIterator[Bundle]:
+    async def open(self, event: PreparedEvent, said: str | None = None) -> AsyncIterator[Bundle]:  # noqa: ARG002
         """Open the bundle of `event`; on leaving, disown it if it was written to meanwhile.
 
         So what was read may be stored inside the block, and is relied upon only after it.
@@ -59,7 +60,9 @@ class SpoolSource:
         file, before = await asyncio.to_thread(self._open, path)
         with file:
             try:
-                yield Bundle(file=file, size_bytes=before.st_size, obtained_from="spool")
+                yield Bundle(
+                    file, before.st_size, "spool", release=partial(asyncio.to_thread, self._remove, path, before)
+                )
             except OSError as error:
                 if error.errno not in _MEDIUM_LOST:
                     raise
@@ -80,6 +83,38 @@ class SpoolSource:
             raise
 
     def _descriptor(self, path: Path) -> int:
+        with self._opened_directory() as directory:
+            try:
+                # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                return os.open(path.name, flags, dir_fd=directory)
+            except FileNotFoundError:
+                raise BundleMissing(str(path)) from None
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise BundleRefused(str(path), "it is a symbolic link") from error
+                if error.errno == errno.ENXIO:
+                    raise BundleRefused(str(path), "it is a socket") from error
+                # EACCES is an operator's mistake, ENFILE and EIO are the machine's.
+                raise StoreUnavailable(f"open the bundle {path}", _why(error)) from error
+
+    def _remove(self, path: Path, read: os.stat_result) -> None:
+        """Remove the file that was read, unless it is gone or another has taken its name.
+
+        The directory is not synced: at worst a power cut brings the file back, and a copy too many harms nobody.
+        """
+        with self._opened_directory() as directory:
+            try:
+                if _identity(os.stat(path.name, dir_fd=directory, follow_symlinks=False)) == _identity(read):
+                    os.unlink(path.name, dir_fd=directory)
+            except FileNotFoundError:
+                pass  # another worker's, or the operator's, doing
+            except OSError as error:
+                hint = "may this user write to the spool? (ARCHIVER_SPOOL)"
+                raise StoreUnavailable(f"remove the bundle {path}", f"{_why(error)}; {hint}") from error
+
+    @contextmanager
+    def _opened_directory(self) -> Iterator[int]:
         try:
             directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -88,18 +123,7 @@ class SpoolSource:
                 f"{_why(error)}; is the volume mounted, and may this user read it? (ARCHIVER_SPOOL)",
             ) from error
         try:
-            # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
-            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            return os.open(path.name, flags, dir_fd=directory)
-        except FileNotFoundError:
-            raise BundleMissing(str(path)) from None
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise BundleRefused(str(path), "it is a symbolic link") from error
-            if error.errno == errno.ENXIO:
-                raise BundleRefused(str(path), "it is a socket") from error
-            # EACCES is an operator's mistake, ENFILE and EIO are the machine's.
-            raise StoreUnavailable(f"open the bundle {path}", _why(error)) from error
+            yield directory
         finally:
             os.close(directory)
 
@@ -111,6 +135,10 @@ class SpoolSource:
             raise BundleRefused(str(path), f"it has {found.st_nlink} names (hard links)")
         if found.st_size > self._max_bytes:
             raise BundleRefused(str(path), f"it has {found.st_size} bytes, more than {self._max_bytes}")
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _why(error: OSError) -> str:

@@ -25,7 +25,7 @@ def init(*, create_bucket: bool, apply: bool) -> Exit:
     # Looked for first: who may write to a bucket may not always make one.
     found = "there"
     if create_bucket and asyncio.run(_is_missing(settings)):
-        from archiver.adapters.s3 import BucketControl
+        from archiver.adapters.s3_control import BucketControl
 
         control = BucketControl(settings.s3)
         try:
@@ -66,7 +66,7 @@ async def _init(settings: Settings, access: NatsAccess, bucket: str, *, apply: b
     for part in parts:
         click.echo(f"{part.name}: {part.state}")
         for each in part.differences:
-            click.echo(f"    {each.setting}: found {each.found}, wanted {each.wanted}: {each.consequence}")
+            click.echo(f"    {each}")
     if any(part.state == "differs" for part in parts):
         click.echo("what differs was left as it is; archiver init --apply changes it", err=True)
         return Exit.BROKEN

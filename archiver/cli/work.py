@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,65 +21,73 @@ from contracts import BadInput, Exit, close_nats, connect_nats, format_rfc3339
 if TYPE_CHECKING:
     from collections import Counter
 
+    from structlog.typing import FilteringBoundLogger
+
 
 @click.command()
 @click.option("--until-idle", is_flag=True, help="Stop once nothing is waiting; for jobs and demos.")
-def run(*, until_idle: bool) -> Exit:
+@click.option("--keep", is_flag=True, help="Leave archived bundles where emitters put them.  [default: take them away]")
+def run(*, until_idle: bool, keep: bool) -> Exit:
     """Archive prepared bundles until told to stop.
+
+    While the store or NATS is away nothing is lost and nothing ends: it waits, and goes on. A bus that is
+    connected and says nothing for 40 seconds ends it with exit status 4, for a supervisor to start it afresh.
 
     SIGTERM or Ctrl-C: fetches nothing more, finishes what is in hand within ARCHIVER_GRACE_S, hands the rest
     back, exits 0. A second signal exits 130 at once; nothing is lost, it is delivered again.
     """
+    from archiver.sources import require_sources
+
     settings = load_settings()
-    if settings.spool is None:
-        raise BadInput("ARCHIVER_SPOOL is not set; expected the directory where emitters leave bundles")
-    tally = asyncio.run(_run(settings, settings.spool, until_idle=until_idle))
+    require_sources(settings)
+    tally = asyncio.run(_run(settings, until_idle=until_idle, release=not keep))
     click.echo(", ".join(f"{count} {name}" for name, count in sorted(tally.items())) or "nothing was waiting")
     return Exit.OK
 
 
-async def _run(settings: Settings, spool: Path, *, until_idle: bool) -> Counter[str]:
+async def _run(settings: Settings, *, until_idle: bool, release: bool) -> Counter[str]:
     from archiver.adapters.jetstream import JetStreamAnnouncer, JetStreamInbox
-    from archiver.adapters.spool import SpoolSource
-    from archiver.consume import Consumer
     from archiver.logs import open_log
-    from archiver.wiring import SystemClock, make_pipeline, open_store
+    from archiver.sources import open_sources
+    from archiver.wiring import World, make_consumer, open_store, probe_store
 
     log = open_log(settings.log_format).bind(worker=settings.worker)
-    told: list[str] = []
-
-    async def report(error: Exception) -> None:
-        if str(error) not in told[-1:]:  # an outage says the same with each attempt to reconnect
-            told.append(str(error))
-            log.warning("nats", why=str(error))
-
     access = nats_access()
     with _stopping() as stop:
-        async with open_store(settings) as store:
-            client = await connect_nats(access, name=f"archiver {settings.worker}", error_cb=report)
+        async with open_store(settings):
+            found = await probe_store(settings)
+        log.info("the store was probed", **asdict(found))
+        async with open_store(settings, checksums=found.checksum != "refused") as store:
+            client = await connect_nats(access, name=f"archiver {settings.worker}", error_cb=_report_to(log))
             try:
                 inbox = await JetStreamInbox.bind(client, stream=settings.stream, consumer=settings.consumer)
-                announcer = JetStreamAnnouncer(client)
-                bundles = SpoolSource(spool, settings.max_bundle_bytes)
-                consumer = Consumer(
-                    inbox=inbox,
-                    process=make_pipeline(settings, store, bundles, announcer).process,
-                    dead_letters=announcer,
-                    clock=SystemClock(),
-                    log=log,
-                    worker=settings.worker,
-                    slots=settings.slots,
+                consumer = make_consumer(
+                    settings,
+                    World(store, open_sources(settings, client), JetStreamAnnouncer(client), inbox),
+                    log,
                     ack_wait_s=inbox.ack_wait_s,
-                    grace_s=settings.grace_s,
+                    create_only=found.create_only == "honoured",
+                    release=release,
                 )
-                if not await asyncio.to_thread(spool.is_dir):
-                    log.warning("the spool is not there; events wait until it is mounted", spool=str(spool))
+                if "spool" in settings.sources and not await asyncio.to_thread(Path.is_dir, settings.spool or Path()):
+                    log.warning("the spool is not there; events wait until it is mounted", spool=str(settings.spool))
                 log.info(
                     "ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place
                 )
                 return await consumer.run(stop, until_idle=until_idle)
             finally:
                 await close_nats(client)
+
+
+def _report_to(log: FilteringBoundLogger) -> Callable[[Exception], Awaitable[None]]:
+    told: deque[str] = deque(maxlen=1)
+
+    async def report(error: Exception) -> None:
+        if str(error) not in told:  # an outage says the same with each attempt to reconnect
+            told.append(str(error))
+            log.warning("nats", why=str(error))
+
+    return report
 
 
 @contextmanager

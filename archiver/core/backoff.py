@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from archiver.core.outcome import Cause
+
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
@@ -23,7 +25,17 @@ class Backoff:
         return whole * (0.5 + chance / 2)
 
 
-INFRASTRUCTURE: Final = Backoff(first_s=5, longest_s=300)
-"""The store or the bus failed: give it time, and look again within five minutes of its return."""
-BUNDLE_NOT_THERE: Final = Backoff(first_s=2, longest_s=60)
-"""The emitter publishes after it has spooled, so a bundle that is not there is on its way or lost."""
+BACKOFF: Final = {
+    # The emitter publishes after it has left the bundle, so one that is not there is on its way or lost.
+    Cause.BUNDLE_NOT_THERE: Backoff(first_s=2, longest_s=60),
+    # While this lasts the breaker keeps messages in the stream, so few of them ever reach the longest wait.
+    Cause.STORE_UNAVAILABLE: Backoff(first_s=5, longest_s=300),
+    Cause.STORE_REFUSES: Backoff(first_s=5, longest_s=60),
+    Cause.BUS_UNAVAILABLE: Backoff(first_s=2, longest_s=60),
+    # Nothing changes before somebody has looked.
+    Cause.OBJECT_DAMAGED: Backoff(first_s=60, longest_s=300),
+    Cause.DEFECT: Backoff(first_s=300, longest_s=300),
+}
+"""By what lies in the way: give it time, and look again within five minutes of its end."""
+PROBE: Final = Backoff(first_s=1, longest_s=30)
+"""Between two looks at whether the store is back."""

@@ -15,15 +15,30 @@ class DeadReason(StrEnum):
     BUNDLE_REFUSED = "bundle_refused"
 
 
+class Cause(StrEnum):
+    """What lies in a message's way just now; none of it is its own fault."""
+
+    BUNDLE_NOT_THERE = "bundle_not_there"
+    STORE_UNAVAILABLE = "store_unavailable"
+    STORE_REFUSES = "store_refuses"
+    BUS_UNAVAILABLE = "bus_unavailable"
+    OBJECT_DAMAGED = "object_damaged"
+    DEFECT = "defect"
+
+
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """Archived, referenced and announced. `repeated` where an earlier delivery had done the work."""
+    """Archived, referenced and announced. `repeated` where an earlier delivery had done the work.
+
+    `not_released` says why the source's copy of the bundle is still there, or is ''.
+    """
 
     event_key: str
     ref_key: str
     blob_key: str
     bundle_bytes: int
     repeated: bool = False
+    not_released: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,7 @@ class Retry:
     """Not now: deliver it again after `after_s` seconds. No event is to blame for `why`."""
 
     after_s: float
+    cause: Cause
     why: str
 
 

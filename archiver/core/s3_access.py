@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from archiver.errors import BucketMissing, KeyMissing, KeyTaken, StoreUnavailable
+from archiver.errors import BucketMissing, BundleRefused, KeyMissing, KeyTaken, StoreRefuses, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from contracts import KitError
 
 
+_NO = {301, 401, 403}  # also a full quota (versitygw) and a bucket set to read-only (SeaweedFS)
+_NO_BY_CODE = {"AuthorizationHeaderMalformed", "ExpiredToken", "InvalidToken"}  # come with 400
+_CERTIFICATE = re.compile("certificate|SSL|TLS", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class S3Access:
     """Where the bucket is and how to speak to it. The whole truth: drivers read nothing else for this.
@@ -22,7 +28,8 @@ class S3Access:
     `endpoint_url` None means AWS itself. `prefix` has neither a leading nor a trailing slash; '' is the whole
     bucket. Without `access_key_id` the AWS chain applies (environment, profile, web identity, container,
     instance), through boto3 for both drivers, so that both find the same identity. `ca_bundle` is a PEM file
-    for stores behind a private authority. Times are seconds; `connections` bounds what is open at once.
+    for stores behind a private authority. `checksums` says whether a body's SHA-256 is sent as a header for the
+    store to verify; a few stores refuse it. Times are seconds; `connections` bounds what is open at once.
     """
 
     bucket: str
@@ -33,6 +40,7 @@ class S3Access:
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
     ca_bundle: Path | None = None
+    checksums: bool = True
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 20.0
     connections: int = 20
@@ -76,13 +84,17 @@ def refusal(access: S3Access, verb: str, key: str, *, status: int | None, code: 
     # still fail: nothing may be stored, so it is tried again.
     if status == 412 and verb == "create":
         return KeyTaken(key)
+    if (status == 413 or code == "EntityTooLarge") and verb in {"create", "replace"}:
+        return BundleRefused(key, f"the store takes no object of this size: {message}")
     said = " ".join(str(part) for part in (status, code) if part is not None)
-    hint = ""
-    if status is None:
+    kind, hint = StoreUnavailable, ""
+    if status is None and _CERTIFICATE.search(message):
+        kind, hint = StoreRefuses, f" (AWS_CA_BUNDLE names the authority that {access.where} is trusted by)"
+    elif status is None:
         hint = f" (is it running and reachable at {access.where}?)"
-    elif status in {401, 403}:
-        hint = " (check the credentials, the bucket's policy and this machine's clock)"
-    return StoreUnavailable(f"{verb} {key}".rstrip(), f"{said}: {message}{hint}" if said else f"{message}{hint}")
+    elif status in _NO or code in _NO_BY_CODE:
+        kind, hint = StoreRefuses, " (check the credentials, the bucket's policy and this machine's clock)"
+    return kind(f"{verb} {key}".rstrip(), f"{said}: {message}{hint}" if said else f"{message}{hint}")
 
 
 def in_key_order(found: Iterable[Listed]) -> list[Listed]:

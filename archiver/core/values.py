@@ -40,7 +40,8 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One listed object: its key and its size in bytes."""
+    """One listed object: its key, its size in bytes and when it was written (aware, in UTC, by the store's clock)."""
 
     key: str
     size_bytes: int
+    modified_at: datetime

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +22,7 @@ _SPOOL = click.option(
     "spool_directory",
     type=click.Path(path_type=Path),
     required=True,
-    help="Directory where the archiver finds bundles.",
+    help="Directory for bundles, and for events until NATS has confirmed them.",
 )
 _NATS = click.option("--nats", "url", metavar="URL", help="NATS server.  [default: $NATS_URL]")
 
@@ -40,6 +42,13 @@ _NATS = click.option("--nats", "url", metavar="URL", help="NATS server.  [defaul
 )
 @click.option("--program", default="kaizen-agentic", show_default=True, help="The program to run, by name or path.")
 @_SPOOL
+@click.option(
+    "--object-store",
+    "bucket",
+    metavar="BUCKET",
+    default="",
+    help="Put the bundle into this bucket of the NATS Object Store; the spool holds it only until then.",
+)
 @_NATS
 @click.option("--stdout", "to_stdout", is_flag=True, help="Print the event instead of publishing it.")
 @click.option(
@@ -61,16 +70,18 @@ def emit(  # noqa: PLR0913 - one parameter for each flag
     spool_directory: Path,
     url: str | None,
     *,
+    bucket: str,
     to_stdout: bool,
     timeout_s: float,
 ) -> Exit:
     """Run `schedule prepare` for AGENT, spool the bundle, and publish kaizen.schedule.prepared.
 
-    The event is checked before it is published; one that breaks the contract leaves nothing behind. If NATS
-    does not confirm, bundle and event stay in the spool: `contracts resend` publishes them.
+    The archiver reads bundles from the spool, or from the NATS Object Store (--object-store) where the two share no
+    directory. The event is checked before it is published; one that breaks the contract leaves nothing behind. If
+    NATS does not confirm, bundle and event stay in the spool: `contracts resend` publishes them.
     """
-    if to_stdout and url:
-        raise click.UsageError("--stdout and --nats exclude each other")
+    if to_stdout and (url or bucket):
+        raise click.UsageError(f"--stdout and {'--nats' if url else '--object-store'} exclude each other")
     if not root.is_dir():
         raise BadInput(f"--root {root} is not a directory; expected the checkout that orients the agent")
     spool = Spool(spool_directory)
@@ -78,15 +89,22 @@ def emit(  # noqa: PLR0913 - one parameter for each flag
 
     def prepare() -> Emission:
         return prepare_emission(
-            command, spool, repo=repo, cadence=cadence, timeout_s=timeout_s, now=lambda: datetime.now(UTC)
+            command,
+            spool,
+            repo=repo,
+            cadence=cadence,
+            timeout_s=timeout_s,
+            now=lambda: datetime.now(UTC),
+            bucket=bucket,
         )
 
-    if to_stdout:
-        emission = prepare()
-        spool.confirmed(emission.event_path)
-        click.echo(emission.payload)
-    else:
-        _publish(url, spool, lambda: [prepare().event_path])
+    with _terminated_as_interrupted():
+        if to_stdout:
+            emission = prepare()
+            spool.confirmed(emission.event_path)
+            click.echo(emission.payload)
+        else:
+            _publish(url, spool, lambda: [prepare().event_path], bucket)
     return Exit.OK
 
 
@@ -106,31 +124,50 @@ def resend(spool_directory: Path, url: str | None) -> Exit:
     return Exit.OK
 
 
-def _publish(url: str | None, spool: Spool, events: Callable[[], list[Path]]) -> None:
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM end us as Ctrl-C does, and not in the middle of a draft."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _publish(url: str | None, spool: Spool, events: Callable[[], list[Path]], bucket: str = "") -> None:
     """Publish the events that `events` spools; connected first, so that nothing is rendered in vain.
 
     The program runs between two runs of the loop, not in a thread: an interrupt must end it at once.
     """
-    from contracts.nats_connection import NatsAccess, close_nats, connect_nats, publish_confirmed
+    from contracts.nats_access import NatsAccess
+    from contracts.nats_connection import close_nats, connect_nats, publish_confirmed
+    from contracts.object_store import put_bundle, require_bucket
 
     access = NatsAccess.from_environment(os.environ, url=url)
     if access is None:
         raise BadInput("no NATS server is named\n  give --nats nats://host:4222, set NATS_URL, or print with --stdout")
 
-    async def publish(subject: str, payload: bytes, message_id: str) -> None:
-        stored = await publish_confirmed(client, subject, payload, message_id=message_id)
+    async def put(into: str, bundle: Path) -> None:
+        await put_bundle(client, into, bundle, place=access.place)
+        click.echo(f"put {bundle.name} into the object store: {into}")
+
+    async def publish(subject: str, payload: bytes, message_id: str, headers: Mapping[str, str]) -> None:
+        stored = await publish_confirmed(client, subject, payload, message_id=message_id, headers=headers)
         again = ", stored before" if stored.duplicate else ""
         click.echo(f"published {message_id} to {subject}: {stored.stream} #{stored.sequence}{again}")
 
     with asyncio.Runner() as runner:
         client = runner.run(connect_nats(access, name="contracts emit"))
         try:
+            if bucket:
+                runner.run(require_bucket(client, bucket, place=access.place))
             for path in events():
-                runner.run(publish_spooled(spool, path, publish))
+                runner.run(publish_spooled(spool, path, publish, put))
         except Unreachable as error:
-            error.add_note(
-                f"  event and bundle are safe; publish them with: contracts resend --spool {spool.directory}"
-            )
+            if spool.unconfirmed():
+                error.add_note(
+                    f"  event and bundle are safe; publish them with: contracts resend --spool {spool.directory}"
+                )
             raise
         finally:
             runner.run(close_nats(client))

@@ -113,7 +113,8 @@ def doctor(url: str | None) -> Exit:
 def _doctor_nats(url: str | None) -> Exit:
     if find_spec("nats") is None:
         return Exit.OK
-    from contracts.nats_connection import NatsAccess, look_around
+    from contracts.nats_access import NatsAccess
+    from contracts.nats_connection import look_around
 
     access = NatsAccess.from_environment(os.environ, url=url)
     if access is None:

@@ -1,9 +1,13 @@
-"""One emission: render, build, check, spool, publish; in that order, so that nothing is ever announced too early."""
+"""One emission: render, build, check, spool, publish; in that order, so that nothing is ever announced too early.
+
+A bundle for the Object Store waits in the spool, too, and so does its event: the spool is what survives when NATS
+does not answer, whatever the bundle's way from there.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +18,12 @@ from contracts.emitters.payload import prepared_payload
 from contracts.emitters.program import PrepareCommand
 from contracts.emitters.spool import Draft, Spool
 from contracts.errors import KitError
-from contracts.event import PreparedEvent, spool_name
-from contracts.identity import event_key
+from contracts.event import BUNDLE_SOURCE, PreparedEvent, spool_name
 
-Publish = Callable[[str, bytes, str], Awaitable[None]]
-"""Publish (subject, payload, message id), and return once it is stored."""
+Publish = Callable[[str, bytes, str, Mapping[str, str]], Awaitable[None]]
+"""Publish (subject, payload, message id, headers), and return once it is stored."""
+Put = Callable[[str, Path], Awaitable[None]]
+"""Put (bucket of the Object Store, bundle), and return once it is stored."""
 
 
 class ContractBroken(KitError):
@@ -51,8 +56,11 @@ def prepare_emission(
     cadence: str,
     timeout_s: float,
     now: Callable[[], datetime],
+    bucket: str = "",
 ) -> Emission:
     """Render the bundle, build and check the event, and make both durable in the spool.
+
+    `bucket` is where in the Object Store the bundle is to go when the event is published; '' leaves it in the spool.
 
     Raises:
         ContractBroken, BrokenPrepareOutput: nothing is left behind.
@@ -69,26 +77,36 @@ def prepare_emission(
         event = PreparedEvent.from_payload(result.payload)
         bundle_path = spool.keep(draft, spool_name(event))
     try:
-        event_path = spool.keep_event(event.key, raw)
+        event_path = spool.keep_event(event.key, raw, bucket)
     except BaseException:
         bundle_path.unlink()
         raise
     return Emission(event, raw, bundle_path, event_path)
 
 
-async def publish_spooled(spool: Spool, path: Path, publish: Publish) -> None:
+async def publish_spooled(spool: Spool, path: Path, publish: Publish, put: Put) -> None:
     """Publish an event from the spool under its identity, and take it away once the bus has it.
+
+    Its bundle comes first: one that is for the Object Store is put there, and leaves the spool with its event.
 
     Raises:
         ContractBroken: what lies there is not an event; it stays.
+        BadInput: its bundle has gone; it stays.
         Unreachable: not confirmed; it stays, and publishing it again is harmless.
     """
     raw = spool.read_event(path)
     result = check_payload(raw, source=str(path))
     if not result.passes():
         raise ContractBroken(result)
-    await publish(result.payload["event"], raw, event_key(result.payload))
+    event = PreparedEvent.from_payload(result.payload)
+    bundle, bucket = spool.directory / spool_name(event), spool.bucket_of(path)
+    if bucket:
+        await put(bucket, bundle)
+    source = {BUNDLE_SOURCE: "object_store" if bucket else "spool"}
+    await publish(result.payload["event"], raw, event.key, source)
     spool.confirmed(path)
+    if bucket:
+        bundle.unlink(missing_ok=True)
 
 
 def _document(command: PrepareCommand, draft: Draft, timeout_s: float) -> Any:

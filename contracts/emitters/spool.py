@@ -56,11 +56,19 @@ class Spool:
             self._sync()
         return self.directory / name
 
-    def keep_event(self, key: str, payload: bytes) -> Path:
-        """Leave an event beside its bundle until the bus has confirmed it; `contracts resend` finds it there."""
+    def keep_event(self, key: str, payload: bytes, bucket: str = "") -> Path:
+        """Leave an event beside its bundle until the bus has confirmed it; `contracts resend` finds it there.
+
+        Its name says where the bundle is to go: `<key>.event.json` nowhere else, `<key>@<bucket>.event.json` to a
+        bucket of the Object Store.
+        """
         with self.draft() as draft:
             draft.file.write(payload)
-            return self.keep(draft, key + _EVENT_ENDING)
+            return self.keep(draft, (f"{key}@{bucket}" if bucket else key) + _EVENT_ENDING)
+
+    def bucket_of(self, event: Path) -> str:
+        """Return the bucket that the bundle of an event is to go to; '' where it stays in the spool."""
+        return event.name.removesuffix(_EVENT_ENDING).partition("@")[2]
 
     def read_event(self, path: Path) -> bytes:
         """Read an event that was left in the spool."""

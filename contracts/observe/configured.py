@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from contracts.config import Config, EmitterConfig
 from contracts.errors import BadInput
+from contracts.nats_access import NatsAccess
 from contracts.observe.observation import Observed
 from contracts.observe.scenarios import Scenario, load_scenarios, staged
 from contracts.observe.verify import Emitter, observe, parse_correlation
@@ -43,8 +44,6 @@ def emitter_of(told: EmitterConfig, environment: Mapping[str, str]) -> Emitter:
         env=told.env,
     )
     if emitter.scheme in {"nats", "tls"}:
-        from contracts.nats_connection import NatsAccess  # noqa: PLC0415 - needs an extra
-
         return replace(emitter, nats=NatsAccess.from_environment(environment, url=told.uri))
     return emitter
 

@@ -22,7 +22,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from contracts.errors import BadInput, Unreachable
-from contracts.nats_connection import NatsAccess, close_nats, connect_nats, round_trip
+from contracts.nats_access import NatsAccess
+from contracts.nats_connection import close_nats, connect_nats, round_trip
 from contracts.observe.observation import Observation, Observed, broken
 from contracts.violation import Violation, resolve
 

@@ -31,7 +31,7 @@ from contracts.secrets import mask
 from contracts.violation import Severity, Violation, show
 
 if TYPE_CHECKING:  # `contracts verify-emitter cmd:…` works without the extra `nats`
-    from contracts.nats_connection import NatsAccess
+    from contracts.nats_access import NatsAccess
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.core.backoff import BUNDLE_NOT_THERE, INFRASTRUCTURE, Backoff
+from archiver.core.backoff import BACKOFF, PROBE, Backoff
+from archiver.core.outcome import Cause
 
 DELIVERIES = st.integers(1, 10**9)
 CHANCES = st.floats(0, 1, exclude_max=True)
@@ -38,10 +39,15 @@ def test_messages_that_failed_together_come_back_apart(
 @pytest.mark.parametrize(
     ("backoff", "delays"),
     [
-        (INFRASTRUCTURE, [5, 10, 20, 40, 80, 160, 300, 300]),
-        (BUNDLE_NOT_THERE, [2, 4, 8, 16, 32, 60, 60, 60]),
+        (BACKOFF[Cause.STORE_UNAVAILABLE], [5, 10, 20, 40, 80, 160, 300, 300]),
+        (BACKOFF[Cause.STORE_REFUSES], [5, 10, 20, 40, 60, 60, 60, 60]),
+        (BACKOFF[Cause.BUS_UNAVAILABLE], [2, 4, 8, 16, 32, 60, 60, 60]),
+        (BACKOFF[Cause.BUNDLE_NOT_THERE], [2, 4, 8, 16, 32, 60, 60, 60]),
+        (BACKOFF[Cause.OBJECT_DAMAGED], [60, 120, 240, 300, 300, 300, 300, 300]),
+        (BACKOFF[Cause.DEFECT], [300] * 8),
+        (PROBE, [1, 2, 4, 8, 16, 30, 30, 30]),
     ],
-    ids=["infrastructure", "bundle not there"],
+    ids=["store unavailable", "refuses", "bus", "bundle", "damaged", "defect", "probe"],
 )
 def test_delays_double_up_to_their_limit(backoff: Backoff, delays: list[float]) -> None:
     almost_one = 1 - 2**-53
@@ -49,3 +55,7 @@ def test_delays_double_up_to_their_limit(backoff: Backoff, delays: list[float]) 
     assert [backoff.delay_s(count, almost_one) for count in range(1, 9)] == pytest.approx(delays)
     assert [backoff.delay_s(count, 0.0) for count in range(1, 9)] == [delay / 2 for delay in delays]
     assert backoff.delay_s(10**6, 0.0) == delays[-1] / 2
+
+
+def test_every_cause_of_a_retry_has_its_wait() -> None:
+    assert set(BACKOFF) == set(Cause)

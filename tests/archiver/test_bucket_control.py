@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from archiver.adapters.s3 import BucketControl
+from archiver.adapters.s3_control import BucketControl
 from archiver.core.s3_access import S3Access
 from archiver.errors import BucketMissing, StoreUnavailable
 from contracts import BadInput

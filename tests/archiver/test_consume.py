@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import structlog
 
-from archiver.core.outcome import Ack, Outcome, Retry
+from archiver.core.outcome import Ack, Cause, Outcome, Retry
 from archiver.ports import Message
 from tests.builders import House, MemoryDelivery, MemoryInbox, RecordingAnnouncer, message, prepared
 from tests.worker import DEAD, DONE, LOST, always, deliveries, until_idle
@@ -18,7 +18,7 @@ from tests.worker import DEAD, DONE, LOST, always, deliveries, until_idle
     [
         (DONE, "acknowledge", "archived"),
         (Ack("key", "refs/key", "blobs/key", 1, repeated=True), "acknowledge", "archived again"),
-        (Retry(7.5, "the store is down"), "retry", "retried"),
+        (Retry(7.5, Cause.STORE_UNAVAILABLE, "the store is down"), "retry", "retried"),
         (DEAD, "terminate", "dead-lettered"),
     ],
     ids=["ack", "repeated", "retry", "dead"],
@@ -35,19 +35,19 @@ def test_each_outcome_has_its_answer_and_is_counted(outcome: Outcome, answer: st
 
 
 def test_an_event_is_acknowledged_only_after_everything_else_is_done() -> None:
-    house = House()
+    house = House(release=True)
     delivery = MemoryDelivery(house.journal, message=message(prepared().payload))
 
     until_idle(MemoryInbox(waiting=[delivery]), house.pipeline.process)
 
     assert house.journal == [
         *("open bundle", "create blobs", "read blobs", "close bundle", "create refs"),
-        *("announce kaizen.schedule.archived", "acknowledge"),
+        *("announce kaizen.schedule.archived", "release bundle", "acknowledge"),
     ]
 
 
 def test_an_event_that_could_not_be_announced_is_not_acknowledged() -> None:
-    house = House()
+    house = House(release=True)
     house.fail("announce kaizen.schedule.archived", LOST)
     delivery = MemoryDelivery(house.journal, message=message(prepared().payload))
 
@@ -105,7 +105,7 @@ def test_a_defect_that_one_message_meets_stays_that_messages() -> None:
 
     assert tally == {"archived": 4, "retried": 1}
     assert [each.answer for each in taken] == ["acknowledge"] * 2 + ["retry"] + ["acknowledge"] * 2
-    assert taken[2].after_s == 300, "it would most likely fail again at once"
+    assert taken[2].after_s == 150, "it would most likely fail again at once"
     told = [line for line in lines if line.get("exc_info")]
     assert [(line["sequence"], line["log_level"]) for line in told] == [(3, "error")]
 
@@ -137,7 +137,7 @@ def test_a_message_whose_dead_letter_is_not_stored_is_left_to_be_delivered_again
 
 @pytest.mark.parametrize(
     ("outcome", "answer"),
-    [(DONE, "acknowledge"), (Retry(1, "later"), "retry"), (DEAD, "terminate")],
+    [(DONE, "acknowledge"), (Retry(1, Cause.BUNDLE_NOT_THERE, "later"), "retry"), (DEAD, "terminate")],
     ids=["ack", "retry", "dead"],
 )
 def test_an_answer_that_the_bus_does_not_note_leaves_the_message_unanswered_and_the_others_go_on(

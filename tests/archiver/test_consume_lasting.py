@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from archiver.core.outcome import Outcome, Retry
+from archiver.core.outcome import Cause, Outcome, Retry
 from archiver.ports import Backlog, Message
 from tests.builders import MemoryDelivery, MemoryInbox, message
 from tests.worker import DONE, LOST, SOON_S, always, consumer, deliveries, until, until_idle
@@ -61,7 +61,7 @@ def test_until_idle_waits_for_messages_that_were_handed_back_for_later() -> None
     inbox = MemoryInbox(waiting=[late])
 
     async def process(message: Message) -> Outcome:
-        return Retry(2, "no bundle yet") if message.deliveries == 1 else DONE
+        return Retry(2, Cause.BUNDLE_NOT_THERE, "no bundle yet") if message.deliveries == 1 else DONE
 
     # The bus holds the message back for a while, and counts it as unanswered until then.
     again = MemoryDelivery(message=message(deliveries=2))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.core.keys import blob_key, conflict_key, ref_key
-from archiver.core.outcome import Ack, Dead, DeadReason, Retry
+from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Retry
 from archiver.core.reference import Source
 from archiver.errors import BucketMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
 from archiver.ports import Bundle, Message
@@ -182,7 +182,7 @@ def test_a_store_that_goes_on_holding_wrong_bytes_gets_no_reference(house: House
     outcome = house.process(arrival())
 
     wrong = str(DigestMismatch(BLOB, sha256(BUNDLE).hexdigest(), sha256(b"damage").hexdigest()))
-    assert outcome == Retry(3.75, wrong)
+    assert outcome == Retry(45, Cause.OBJECT_DAMAGED, wrong)
     assert house.journal[-2:] == ["replace blobs", "read blobs"]
     assert REFERENCE not in house.store.objects
     assert house.announcer.said == []

@@ -80,6 +80,9 @@ def problems_of_now() -> list[str]:
         ("ARCHIVER_PREFIX", "team/../a", "found 'team/../a'"),
         ("ARCHIVER_STREAM", "KAIZEN.SCHEDULE", "found 'KAIZEN.SCHEDULE'"),
         ("ARCHIVER_CONSUMER", "my archiver", "found 'my archiver'"),
+        ("ARCHIVER_SOURCES", "spool,nfs", "found 'nfs'"),
+        ("ARCHIVER_SOURCES", "spool,", "found ''"),
+        ("ARCHIVER_OBJECT_STORE", "KAIZEN.BUNDLES", "found 'KAIZEN.BUNDLES'"),
         ("ARCHIVER_SLOTS", "0", "found '0'"),
         ("ARCHIVER_SLOTS", "257", "found '257'"),
         ("ARCHIVER_SLOTS", "4.5", "found '4.5'"),
@@ -153,6 +156,23 @@ def test_the_narrower_variable_wins_as_with_every_s3_tool(
 
     assert getattr(load_settings(), attribute) == value
     assert getattr(load_settings().s3, attribute) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "sources"),
+    [
+        ("", ("spool",)),
+        ("object_store", ("object_store",)),
+        ("object_store, spool", ("object_store", "spool")),
+    ],
+)
+def test_sources_are_a_list_whose_order_counts(environment, text: str, sources: tuple[str, ...]) -> None:
+    environment(ARCHIVER_SOURCES=text)
+
+    settings = load_settings()
+
+    assert settings.sources == sources
+    assert ("ARCHIVER_SOURCES", ",".join(sources)) in [line[:2] for line in shown(settings)]
 
 
 @pytest.mark.parametrize("present", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from archiver.adapters.obstore_s3 import ObstoreStore
 from archiver.core.s3_access import S3Access
-from archiver.errors import BucketMissing, KeyMissing, KeyTaken, StoreUnavailable
+from archiver.errors import BucketMissing, BundleRefused, KeyMissing, KeyTaken, StoreRefuses, StoreUnavailable
 from tests.drivers import SECRET, every_driver, opened, refused_at_every_call
 from tests.store_suite import create, read, replace
 
@@ -71,8 +72,11 @@ def refusal(status: str, code: str) -> bytes:
         ("404 Not Found", "NoSuchBucket", BucketMissing),
         ("404 Not Found", "NoSuchKey", StoreUnavailable),
         ("400 Bad Request", "BadDigest", StoreUnavailable),
-        ("401 Unauthorized", "Unauthorized", StoreUnavailable),
-        ("403 Forbidden", "RequestTimeTooSkewed", StoreUnavailable),
+        ("401 Unauthorized", "Unauthorized", StoreRefuses),
+        ("403 Forbidden", "RequestTimeTooSkewed", StoreRefuses),
+        ("403 Forbidden", "QuotaExceeded", StoreRefuses),
+        ("400 Bad Request", "ExpiredToken", StoreRefuses),
+        ("413 Content Too Large", "EntityTooLarge", BundleRefused),
         ("429 Too Many Requests", "TooManyRequests", StoreUnavailable),
         ("500 Internal Server Error", "InternalError", StoreUnavailable),
         ("501 Not Implemented", "NotImplemented", StoreUnavailable),
@@ -91,7 +95,7 @@ def test_each_refusal_of_an_upload_has_its_error_in_the_stores_own_words(
         asyncio.run(steps(access))
 
     assert type(caught.value) is error
-    if error is StoreUnavailable:
+    if isinstance(caught.value, StoreUnavailable) and error is not BucketMissing:
         assert f"{status[:3]} {code}: its words" in str(caught.value)
 
 
@@ -106,6 +110,21 @@ def test_a_replacement_is_never_told_that_the_key_is_taken(driver: type) -> None
         pytest.raises(StoreUnavailable, match="412 PreconditionFailed"),
     ):
         asyncio.run(steps(access))
+
+
+def test_a_deletion_that_is_refused_inside_a_success_is_refused() -> None:
+    inside = "<Key>blobs/a.md</Key><Code>AccessDenied</Code><Message>its words</Message>"
+    body = f"<DeleteResult><Error>{inside}</Error></DeleteResult>"
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+    async def steps(access: S3Access) -> None:
+        async with opened(ObstoreStore, access) as store:
+            await store.delete("blobs/a.md")
+
+    with answering(answer) as access, pytest.raises(StoreUnavailable) as caught:
+        asyncio.run(steps(access))
+
+    assert str(caught.value) == "the store could not delete blobs/a.md: 200 AccessDenied: its words"
 
 
 @every_driver

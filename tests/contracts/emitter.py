@@ -48,14 +48,16 @@ def write_emitter(folder: Path, *, before: str = "", document: Mapping[str, Any]
     return program
 
 
-def interrupt_a_render(words: Sequence[str | Path], folder: Path) -> tuple[int, str]:
+def interrupt_a_render(
+    words: Sequence[str | Path], folder: Path, how: signal.Signals = signal.SIGINT
+) -> tuple[int, str]:
     """Run `contracts emit …` with a program that hangs, interrupt it, and see that nothing of it goes on."""
     pids = folder / "pids"
     program = write_emitter(folder / "bin", before=f"sleep 600 & echo $! $$ > {pids}; wait")
     command = [Path(sys.executable).parent / "contracts", "emit", *words, "--program", program]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: pids.exists() and len(pids.read_text("utf-8").split()) == 2)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         _, err = process.communicate(timeout=30)
     wait_for(lambda: not [pid for pid in pids.read_text("utf-8").split() if is_running(int(pid))])
     return process.returncode, err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -75,7 +76,7 @@ def test_an_event_is_published_under_its_identity_and_its_bundle_is_spooled(
     assert out == f"published {event_key(payload)} to {SUBJECT}: {STREAM} #1\n"
     assert check_payload(message.data).violations == ()
     assert message.subject == SUBJECT
-    assert message.headers == {"Nats-Msg-Id": event_key(payload)}
+    assert message.headers == {"Nats-Msg-Id": event_key(payload), "Kaizen-Bundle-Source": "spool"}
     assert [path.name for path in spool.iterdir()] == [spool_name(PreparedEvent.from_payload(payload))]
 
 
@@ -157,7 +158,8 @@ def test_without_a_stream_the_event_is_kept_and_a_resend_publishes_it_under_the_
 
     (message,) = _stored(server)
     assert (status, out) == (0, f"published {event_key(payload)} to {SUBJECT}: {STREAM} #1\n")
-    assert (message.data, message.headers) == (raw, {"Nats-Msg-Id": event_key(payload)})
+    headers = {"Nats-Msg-Id": event_key(payload), "Kaizen-Bundle-Source": "spool"}
+    assert (message.data, message.headers) == (raw, headers)
     assert list(spool.iterdir()) == [bundle]
     assert run_contracts("resend", "--spool", spool, "--nats", server.url)[0] == 3
 
@@ -243,10 +245,11 @@ def test_a_spool_without_events_is_said_so_without_a_server(
     assert str(spool.parent / folder) in err
 
 
-def test_an_interrupt_ends_a_render_that_was_to_be_published(
-    stream: NatsServer, usual: list[Any], spool: Path, tmp_path: Path
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_a_render_that_was_to_be_published_and_leaves_nothing_behind(
+    how: signal.Signals, stream: NatsServer, usual: list[Any], spool: Path, tmp_path: Path
 ) -> None:
-    status, err = interrupt_a_render([*usual, "--nats", stream.url], tmp_path)
+    status, err = interrupt_a_render([*usual, "--nats", stream.url], tmp_path, how)
 
     assert (status, err.strip()) == (130, "interrupted")
     assert list(spool.iterdir()) == []

@@ -47,7 +47,7 @@ def test_what_differs_is_told_with_its_consequence_and_changed_only_when_asked(k
     lines = said.stdout.decode().splitlines()
     assert f"stream {STREAM}: differs" in lines
     assert [line for line in lines if "discard: found old, wanted new: " in line and "never archived" in line]
-    assert [line for line in lines if "max_age: found 3600.0, wanted 2592000.0: " in line]
+    assert [line for line in lines if "max_age: found 1 h, wanted at least 30 d: " in line]
     assert "archiver init --apply changes it" in said.stderr.decode()
     assert config_of_the_stream(kit) == found
 
@@ -61,7 +61,7 @@ def test_a_consumer_that_differs_is_told_and_changed_only_when_asked(kit: Kit) -
     lines = told(kit, status=1, ARCHIVER_ACK_WAIT_S="90")
 
     assert "consumer archiver: differs" in lines
-    assert [line for line in lines if "ack_wait: found 1.0, wanted 90.0: shorter than an upload takes" in line]
+    assert [line for line in lines if "ack_wait: found 1 s, wanted 90 s: shorter than an upload takes" in line]
     assert kit.consumer().config.ack_wait == 1
 
     assert "consumer archiver: changed" in told(kit, "--apply", ARCHIVER_ACK_WAIT_S="90")

@@ -8,6 +8,7 @@ import signal
 from hashlib import sha256
 
 from archiver.core.keys import blob_key, ref_key
+from contracts import spool_name
 from tests.builders import BUNDLE, event, payload_bytes, prepared
 from tests.e2e.kit import CHECKOUT, Kit, Started, frozen, until
 
@@ -28,13 +29,16 @@ def test_what_an_emitter_left_is_archived_listed_and_fetched_back_byte_for_byte(
     kit.archiver("init")
     keys = {emit(kit, "coach", "markdown"): "md", emit(kit, "reviewer", "json"): "json"}
 
+    spooled = {path.name: path.read_bytes() for path in (kit.home / "spool").iterdir()}
+
     said = kit.archiver("run", "--until-idle").stdout.decode()
 
     assert said == "2 archived\n"
+    assert list((kit.home / "spool").iterdir()) == [], "what is archived is taken away"
     listed = [json.loads(line) for line in kit.archiver("ls", "--json").stdout.splitlines()]
     assert {each["event_sha256"] for each in listed} == set(keys)
     for each in listed:
-        left = (kit.home / "spool" / f"{each['event_sha256']}.{keys[each['event_sha256']]}").read_bytes()
+        left = spooled[f"{each['event_sha256']}.{keys[each['event_sha256']]}"]
         assert kit.archiver("get", each["event_sha256"]).stdout == left
         assert each["bundle"]["sha256"] == sha256(left).hexdigest()
         assert each["event"]["bundle"]["bytes"] == each["bundle"]["bytes"] == len(left)
@@ -42,6 +46,14 @@ def test_what_an_emitter_left_is_archived_listed_and_fetched_back_byte_for_byte(
     assert {each["source_event"]["sha256"] for each in kit.follow_ups()} == set(keys)
     assert kit.is_drained()
     assert kit.letters() == []
+
+
+def test_told_to_keep_them_a_worker_leaves_bundles_where_they_are(kit: Kit) -> None:
+    this = kit.publish(event())
+
+    kit.archiver("run", "--until-idle", "--keep")
+
+    assert (kit.home / "spool" / spool_name(this)).read_bytes() == BUNDLE
 
 
 def test_no_reference_tells_where_the_store_is_or_how_to_log_in(kit: Kit) -> None:

@@ -43,7 +43,7 @@ def arguments(program: Path) -> str:
 
 def on_the_bus(bus: Bus, trigger: str, **how: Any) -> Emitter:
     """An emitter that is watched on every subject below kaizen.schedule, so that a misspelt one is seen."""
-    from contracts.nats_connection import NatsAccess
+    from contracts.nats_access import NatsAccess
 
     uri = f"{bus.url}/kaizen.schedule.>"
     return Emitter(uri, trigger=trigger, program=str(STAND_IN), nats=NatsAccess(uri), **how)

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from contracts.errors import BadInput, Unreachable
-from contracts.nats_connection import NatsAccess
+from contracts.nats_access import NatsAccess
 from contracts.observe.nats_subject import Watch, observe_subject
 from tests.observe.bus import Bus
 from tests.observe.credentials import operator_mode, user_key

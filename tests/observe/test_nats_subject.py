@@ -13,7 +13,7 @@ import pytest
 from nats.aio.msg import Msg
 
 from contracts.errors import BadInput, Unreachable
-from contracts.nats_connection import NatsAccess
+from contracts.nats_access import NatsAccess
 from contracts.observe.nats_subject import Watch, _Stream, observe_subject
 from contracts.observe.observation import Observed
 from contracts.violation import Violation

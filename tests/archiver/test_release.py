@@ -1,0 +1,143 @@
+"""What is archived is taken away from where the emitter left it: after the promise is kept, and only that very copy."""
+
+from __future__ import annotations
+
+import pytest
+
+from archiver.core.keys import blob_key, ref_key
+from archiver.core.outcome import Ack, Retry
+from archiver.errors import StoreUnavailable
+from contracts import BUNDLE_SOURCE, spool_name
+from tests.builders import BUNDLE, House, event, message, prepared
+
+EVENT = prepared()
+NAME = spool_name(EVENT)
+ARCHIVED = "announce kaizen.schedule.archived"
+REFUSED = StoreUnavailable("release the bundle", "Read-only file system")
+
+
+@pytest.fixture
+def house() -> House:
+    return House(release=True)
+
+
+def test_a_bundle_is_released_once_its_event_is_announced(house: House) -> None:
+    outcome = house.process(message(event()))
+
+    assert house.journal[-2:] == [ARCHIVED, "release bundle"]
+    assert house.bundles.bundles == {}
+    assert isinstance(outcome, Ack)
+    assert outcome.not_released == ""
+
+
+@pytest.mark.parametrize("call", ["create blobs", "read blobs", "create refs", ARCHIVED])
+def test_a_bundle_stays_where_it_is_until_its_event_is_archived_and_announced(house: House, call: str) -> None:
+    house.fail(call, StoreUnavailable("do it", "503"))
+
+    assert isinstance(house.process(message(event())), Retry)
+
+    assert "release bundle" not in house.journal
+    assert house.bundles.bundles == {NAME: BUNDLE}
+
+
+def test_a_source_that_does_not_let_go_costs_the_event_nothing_and_is_told(house: House) -> None:
+    house.fail("release bundle", REFUSED)
+
+    outcome = house.process(message(event()))
+
+    assert isinstance(outcome, Ack)
+    assert "Read-only file system" in outcome.not_released
+
+
+def test_told_to_keep_them_the_pipeline_releases_nothing() -> None:
+    house = House(release=False)
+
+    for deliveries in (1, 2):
+        assert isinstance(house.process(message(event(), deliveries=deliveries)), Ack)
+
+    assert house.bundles.bundles == {NAME: BUNDLE}
+
+
+def test_a_redelivery_releases_what_an_earlier_delivery_archived_and_did_not_come_to_release(house: House) -> None:
+    house.process(message(event()))
+    house.bundles.bundles[NAME] = BUNDLE
+
+    outcome = house.process(message(event(), deliveries=2))
+
+    assert isinstance(outcome, Ack)
+    assert outcome.repeated
+    assert house.bundles.bundles == {}
+    assert "create blobs" not in house.journal
+
+
+def test_a_redelivery_leaves_a_bundle_that_is_another_than_the_one_archived(house: House) -> None:
+    house.process(message(event()))
+    house.bundles.bundles[NAME] = b"# Another\n"
+
+    outcome = house.process(message(event(), deliveries=2))
+
+    assert isinstance(outcome, Ack)
+    assert "another bundle" in outcome.not_released
+    assert house.bundles.bundles == {NAME: b"# Another\n"}
+
+
+def test_an_event_published_again_after_its_bundle_was_released_is_archived_still(house: House) -> None:
+    house.process(message(event()))
+
+    outcome = house.process(message(event(), sequence=8))
+
+    assert isinstance(outcome, Ack)
+    assert outcome.repeated
+    assert house.journal[-2:] == [ARCHIVED, "open bundle"]
+
+
+def test_the_source_is_told_where_the_message_says_that_the_bundle_is(house: House) -> None:
+    house.process(message(event(), headers={BUNDLE_SOURCE: "object_store"}))
+
+    assert house.bundles.said == ["object_store"]
+
+
+class TestAStoreWithoutCreateOnlyWrites:
+    """The probe found that a second create overwrites, or that none is taken: look first, then write."""
+
+    def test_an_event_is_archived_in_the_same_order(self) -> None:
+        house = House(create_only=False)
+
+        assert isinstance(house.process(message(event())), Ack)
+
+        assert house.journal == [
+            *("open bundle", "read blobs", "replace blobs", "read blobs", "close bundle"),
+            *("read refs", "replace refs", ARCHIVED),
+        ]
+
+    def test_a_blob_that_is_there_is_not_written_again(self) -> None:
+        house = House(create_only=False)
+        house.process(message(event()))
+        del house.store.objects[ref_key(EVENT)]
+
+        house.process(message(event()))
+
+        assert "replace blobs" not in house.journal
+
+    def test_the_first_reference_stays(self) -> None:
+        house = House(create_only=False)
+        house.process(message(event()))
+        first = house.store.objects[ref_key(EVENT)]
+        house.clock.forward(60)
+
+        house.process(message(event(), sequence=8))
+
+        assert house.store.objects[ref_key(EVENT)] == first
+        assert "replace refs" not in house.journal
+
+    def test_a_damaged_blob_is_mended(self) -> None:
+        house = House(create_only=False)
+        house.process(message(event()))
+        [key] = [key for key in house.store.objects if key.startswith("blobs/")]
+        house.store.objects[key] = b"damage"
+        del house.store.objects[ref_key(EVENT)]
+
+        assert isinstance(house.process(message(event())), Ack)
+
+        assert house.store.objects[key] == BUNDLE
+        assert key == blob_key(key.rpartition("/")[2].partition(".")[0], "md")
