@@ -91,7 +91,7 @@ class Archive:
         A second, different bundle for the same event is kept as a blob and recorded as a conflict.
 
         Raises:
-            StoreUnavailable: nothing is known; the same call may be made again.
+            StoreUnavailable: nothing is known, or the blob has gone; store the bundle again, then call this again.
         """
         reference = Reference(
             event_sha256=event.key,
@@ -101,14 +101,28 @@ class Archive:
             archived_at=format_rfc3339(self.clock.now()),
             archiver={"version": self.identity.version, "worker": self.identity.worker},
         )
-        if await self._create(ref_key(event), reference):
-            return reference
-        first = await self.find(event)
+        first = reference if await self._create(ref_key(event), reference) else await self.find(event)
         if first is None:
             raise StoreUnavailable(f"read {ref_key(event)}", "it was in use when written, and gone when read")
         if first.bundle.sha256 != stored.sha256:
             await self._create(conflict_key(event.key, stored.sha256), reference)
+        # `archiver gc` may have deleted a blob that nothing referred to yet: the argument is in sweep.py.
+        if not await self.holds(stored.key):
+            raise StoreUnavailable(f"keep {stored.key}", "it was deleted while its reference was written")
         return first
+
+    async def holds(self, key: str) -> bool:
+        """Say whether an object is there, without reading it through."""
+
+        async def look() -> bool:
+            async for _ in self.store.read(key):
+                break
+            return True
+
+        try:
+            return await self.patience(look)
+        except KeyMissing:
+            return False
 
     async def find(self, event: PreparedEvent) -> Reference | None:
         """Look an event's reference up; None where there is none.

@@ -61,14 +61,14 @@ class Pipeline:
             return self._retry(error.cause, message, error)
 
     async def _process(self, message: Message, event: PreparedEvent) -> Ack:
-        reference = await self.archive.find(event) if message.deliveries > 1 else None  # (2)
+        reference = await self._archived(event) if message.deliveries > 1 else None  # (2)
         repeated, bundle = reference is not None, None
         if reference is None:
             try:
                 reference, bundle = await self._archive(message, event)  # (3) to (6)
             except BundleMissing:
                 # Late, lost, or archived before and released from its source since.
-                reference, repeated = await self.archive.find(event), True
+                reference, repeated = await self._archived(event), True
                 if reference is None:
                     raise
         await self._announce(message, event, reference)  # (7)
@@ -81,6 +81,11 @@ class Pipeline:
             repeated=repeated,
             not_released=await self._release(message, event, reference, bundle),  # (8)
         )  # (9) is the consumer's
+
+    async def _archived(self, event: PreparedEvent) -> Reference | None:
+        """Look the reference up; None also where its blob has gone, so that the bundle is stored again."""
+        reference = await self.archive.find(event)
+        return reference if reference and await self.archive.holds(reference.bundle.key) else None
 
     async def _archive(self, message: Message, event: PreparedEvent) -> tuple[Reference, Bundle]:
         async with self._open(message, event) as bundle:

@@ -45,6 +45,11 @@ MUTANTS = {
         "        return await self.archive.write_reference",
         "            return await self.archive.write_reference",
     ),
+    "announced without a look whether the blob is there still": (
+        "archive.py",
+        "if not await self.holds(stored.key):",
+        "if False:",
+    ),
     "released before it is announced": (
         "pipeline.py",
         "await self._announce(message, event, reference)",
@@ -57,7 +62,7 @@ MUTANTS = {
     ),
     "a redelivery that is not looked up": (
         "pipeline.py",
-        "await self.archive.find(event) if message.deliveries > 1 else None",
+        "await self._archived(event) if message.deliveries > 1 else None",
         "None",
     ),
     "the first reference written over": (

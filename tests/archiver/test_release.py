@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archiver.core.keys import blob_key, ref_key
-from archiver.core.outcome import Ack, Retry
+from archiver.core.outcome import Ack, Cause, Retry
 from archiver.errors import StoreUnavailable
 from contracts import BUNDLE_SOURCE, spool_name
 from tests.builders import BUNDLE, House, event, message, prepared
@@ -88,13 +88,47 @@ def test_an_event_published_again_after_its_bundle_was_released_is_archived_stil
 
     assert isinstance(outcome, Ack)
     assert outcome.repeated
-    assert house.journal[-2:] == [ARCHIVED, "open bundle"]
+    assert house.journal[-2:] == [ARCHIVED, "open bundle"], "there is nothing left to release"
 
 
 def test_the_source_is_told_where_the_message_says_that_the_bundle_is(house: House) -> None:
     house.process(message(event(), headers={BUNDLE_SOURCE: "object_store"}))
 
     assert house.bundles.said == ["object_store"]
+
+
+def blobs(house: House) -> list[str]:
+    return [key for key in house.store.objects if key.startswith("blobs/")]
+
+
+def test_a_blob_that_was_deleted_while_its_reference_was_written_is_stored_again_before_anybody_is_told() -> None:
+    house = House(release=True)
+
+    def collect(call: str, data: bytes) -> bytes:
+        if call == "create refs":  # as `archiver gc` would, which saw no reference to it
+            for key in blobs(house):
+                del house.store.objects[key]
+        return data
+
+    house.store.holds = collect
+    assert isinstance(house.process(message(event())), Retry)
+    assert (ARCHIVED in house.journal, blobs(house)) == (False, [])
+
+    assert isinstance(house.process(message(event(), deliveries=2)), Ack)
+    assert len(blobs(house)) == 1
+    assert house.bundles.bundles == {}
+
+
+def test_an_event_whose_blob_and_bundle_are_both_gone_is_not_taken_for_archived() -> None:
+    house = House(release=True)
+    house.process(message(event()))
+    for key in blobs(house):
+        del house.store.objects[key]
+
+    for deliveries in (1, 2):
+        outcome = house.process(message(event(), deliveries=deliveries))
+        assert isinstance(outcome, Retry)
+        assert outcome.cause is Cause.BUNDLE_NOT_THERE
 
 
 class TestAStoreWithoutCreateOnlyWrites:
@@ -107,7 +141,7 @@ class TestAStoreWithoutCreateOnlyWrites:
 
         assert house.journal == [
             *("open bundle", "read blobs", "replace blobs", "read blobs", "close bundle"),
-            *("read refs", "replace refs", ARCHIVED),
+            *("read refs", "replace refs", "read blobs", ARCHIVED),
         ]
 
     def test_a_blob_that_is_there_is_not_written_again(self) -> None:
