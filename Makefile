@@ -17,6 +17,12 @@ demo: $(READY) ## Run the main job end to end on real servers, then stop them
 test: $(READY) ## Run every test, real nats-server and real S3 server included
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
+faults: $(READY) ## Run every fault, the slow ones too, and write docs/reliability.md
+	@$(BIN)/python -m pytest tests/faults -m "" -n 3 --dist worksteal --reliability docs/reliability.md
+
+storm: $(READY) ## 5,000 events through two minutes of every kind of trouble; SEED=n repeats one
+	@$(BIN)/python -m tests.faults.storm $(if $(SEED),--seed $(SEED))
+
 corpus: $(READY) ## Check the fixtures: seals, coverage, and that every mutant is caught
 	@$(BIN)/contracts fixtures verify
 	@$(BIN)/contracts fixtures coverage
@@ -53,4 +59,4 @@ $(READY): pyproject.toml
 	        echo "      Once that is mended, run the same command again; 'make clean' starts over." >&2; exit 2; }
 	@touch $(READY)
 
-.PHONY: help demo test corpus lint types bench clean
+.PHONY: help demo test corpus lint types bench faults storm clean
