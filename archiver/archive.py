@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
+from io import BytesIO
 
 from archiver.core.keys import blob_key, conflict_key, ref_key
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
@@ -51,7 +52,7 @@ class Archive:
             BundleRefused: the store takes no object of this size.
             DigestMismatch: what reads back is wrong, also after it was written once more.
         """
-        digest, size = await asyncio.to_thread(_hash, bundle)  # (3)
+        digest, size = await _hash(bundle)  # (3)
         key = blob_key(digest, event.bundle.ending)
         content_type = _CONTENT_TYPES[event.bundle.ending]
         metadata = {"content-sha256": digest, "content-length": str(size), "codec": "identity"}
@@ -112,17 +113,8 @@ class Archive:
         return first
 
     async def holds(self, key: str) -> bool:
-        """Say whether an object is there, without reading it through."""
-
-        async def look() -> bool:
-            async for _ in self.store.read(key):
-                break
-            return True
-
-        try:
-            return await self.patience(look)
-        except KeyMissing:
-            return False
+        """Say whether an object is there."""
+        return await self.patience(lambda: self.store.holds(key))
 
     async def find(self, event: PreparedEvent) -> Reference | None:
         """Look an event's reference up; None where there is none.
@@ -187,11 +179,17 @@ async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:
 
 async def digest_of(bundle: Bundle) -> str:
     """Return the SHA-256 of an opened bundle, in hex."""
-    digest, _ = await asyncio.to_thread(_hash, bundle)
+    digest, _ = await _hash(bundle)
     return digest
 
 
-def _hash(bundle: Bundle) -> tuple[str, int]:
+async def _hash(bundle: Bundle) -> tuple[str, int]:
+    if isinstance(bundle.file, BytesIO):  # in memory: a thread would cost more than the work
+        return _hash_now(bundle)
+    return await asyncio.to_thread(_hash_now, bundle)
+
+
+def _hash_now(bundle: Bundle) -> tuple[str, int]:
     """Hash what the bundle had when it was opened; one that still grows is refused when it is closed."""
     bundle.file.seek(0)
     digest, size = sha256(), 0

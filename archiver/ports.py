@@ -58,6 +58,13 @@ class ObjectStore(Protocol):
             StoreUnavailable: at any chunk, also when the body ends early.
         """
 
+    async def holds(self, key: str) -> bool:
+        """Say whether something is stored under a key, without reading it.
+
+        Raises:
+            StoreUnavailable: nothing is known.
+        """
+
     def list(self, prefix: str) -> AsyncIterator[Listed]:
         """List keys that start with `prefix`, in ascending order of their UTF-8 bytes."""
 

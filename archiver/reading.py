@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import BinaryIO
 
 from archiver.archive import read_whole
-from archiver.core.keys import BLOBS, REFERENCES, digest_in, is_digest, ref_prefix
+from archiver.core.keys import BLOBS, REFERENCES, day_in, digest_in, is_digest, ref_prefix
+from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, read_reference
-from archiver.errors import DigestMismatch, KeyMissing, NotArchived, StoreUnavailable
+from archiver.errors import DigestMismatch, KeyMissing, NotArchived, ObjectUnusable, StoreUnavailable
+from archiver.pipeline import validate
 from archiver.ports import ObjectStore
-from contracts import parse_rfc3339
+from contracts import PreparedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +30,49 @@ class Entry:
     reference: Reference
 
 
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """An object among the references that is none, and why."""
+
+    key: str
+    why: str
+
+
 async def references(
     store: ObjectStore, *, repo: str | None = None, agent: str | None = None, since: datetime | None = None
-) -> AsyncIterator[Entry]:
+) -> AsyncIterator[Entry | Stray]:
     """List references in the order of their keys: by repo, agent, day and event.
 
     `since` compares with the event's `occurred_at`. Without `repo`, `agent` is looked for in every repo.
 
     Raises:
-        StoreUnavailable: the store failed, or an object among the references is none.
+        StoreUnavailable: the store failed.
     """
+    first_day = since.astimezone(UTC).date().isoformat() if since else ""
     async for listed in store.list(ref_prefix(repo, agent)):
-        if since is not None and _day_of(listed.key) < since.date().isoformat():
+        if day_in(listed.key) < first_day:
             continue
-        entry = Entry(listed.key, await _reference(store, listed.key))
-        event = entry.reference.event
-        if agent is not None and event["agent"] != agent:
+        try:
+            entry = Entry(listed.key, read_reference(await read_whole(store, listed.key, MAX_BYTES)))
+        except KeyMissing:
+            continue  # deleted since it was listed
+        except (NotAReference, ObjectUnusable) as error:
+            yield Stray(listed.key, str(error))
             continue
-        if since is None or parse_rfc3339(event["occurred_at"]) >= since:
+        event = event_of(entry.reference)
+        if isinstance(event, Dead):
+            yield Stray(listed.key, f"its event is none: {event.detail}")
+        elif (agent is None or event.agent == agent) and (since is None or event.occurred_at >= since):
             yield entry
+
+
+def event_of(reference: Reference) -> PreparedEvent | Dead:
+    """Check the event in a record as one that comes from the bus, and return it typed, or what is wrong with it."""
+    try:
+        payload = json.dumps(reference.event).encode()
+    except RecursionError:
+        payload = b""
+    return validate(payload, source="")
 
 
 async def resolve(store: ObjectStore, name: str) -> tuple[str, str]:
@@ -112,7 +139,3 @@ async def _ref_key_of(store: ObjectStore, event_key: str) -> str:
         if listed.key.endswith(f"/{event_key}.json"):
             return listed.key
     raise KeyMissing(event_key)
-
-
-def _day_of(key: str) -> str:
-    return key.rpartition("date=")[2].partition("/")[0]

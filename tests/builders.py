@@ -135,11 +135,11 @@ class RecordingAnnouncer(_Fake):
 class RecordingStore(_Fake):
     """A MemoryStore that writes down each call as verb and kind: `create blobs`, `read refs`, ….
 
-    `holds` changes what is kept of a body: a store that says 200 and holds something else.
+    `keeps` changes what is kept of a body: a store that says 200 and holds something else.
     """
 
     memory: MemoryStore = field(default_factory=MemoryStore)
-    holds: Callable[[str, bytes], bytes] = lambda _, data: data
+    keeps: Callable[[str, bytes], bytes] = lambda _, data: data
 
     @property
     def objects(self) -> dict[str, bytes]:
@@ -158,13 +158,17 @@ class RecordingStore(_Fake):
         call = f"{verb} {key.partition('/')[0]}"
         self.note(call)
         stored = await getattr(self.memory, verb)(key, body, **about)
-        self.objects[key] = self.holds(call, self.objects[key])
+        self.objects[key] = self.keeps(call, self.objects[key])
         return stored
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         self.note(f"read {key.partition('/')[0]}")
         async for chunk in self.memory.read(key):
             yield chunk
+
+    async def holds(self, key: str) -> bool:
+        self.note(f"look for {key.partition('/')[0]}")
+        return await self.memory.holds(key)
 
     def list(self, prefix: str) -> Any:
         return self.memory.list(prefix)

@@ -71,6 +71,14 @@ class StoreSuite:
 
         assert asyncio.run(steps()) == b"# Coach\n"
 
+    @pytest.mark.parametrize("body", [b"", b"# Coach\n"], ids=["empty", "not empty"])
+    def test_what_was_created_is_found_and_nothing_else(self, store: ObjectStore, body: bytes) -> None:
+        async def steps() -> tuple[bool, bool]:
+            await create(store, "blobs/a.md", body)
+            return await store.holds("blobs/a.md"), await store.holds("blobs/a")
+
+        assert asyncio.run(steps()) == (True, False)
+
     def test_a_file_is_stored_whole_wherever_it_was_left_standing(self, store: ObjectStore) -> None:
         body = io.BytesIO(bytes(range(256)) * 8192)
         body.seek(1000)

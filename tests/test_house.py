@@ -32,12 +32,12 @@ ONLY_IN = {
         "contracts/nats_connection.py",
         "contracts/object_store.py",
         "contracts/observe/nats_subject.py",
+        "archiver/adapters/dead_letters.py",
         "archiver/adapters/jetstream.py",
         "archiver/adapters/jetstream_setup.py",
         "archiver/adapters/object_store.py",
     ),
     "click": ("contracts/cli/", "archiver/cli/"),
-    "tenacity": ("archiver/patience.py",),
     "rich": ("contracts/cli/table.py",),
     "jsonschema_rs": ("contracts/check.py",),
     "detect_secrets": ("contracts/secrets.py",),
@@ -70,6 +70,10 @@ MAY_NOT_IMPORT = {
     ),
     "archiver/archive.py": ("archiver.pipeline", "archiver.adapters", "archiver.cli", "archiver.wiring"),
     "archiver/pipeline.py": ("archiver.adapters", "archiver.cli", "archiver.consume", "archiver.wiring"),
+    **{
+        f"archiver/{name}.py": ("archiver.adapters", "archiver.cli", "archiver.consume", "archiver.wiring")
+        for name in ("repair", "sweep", "verification")
+    },
     "archiver/consume.py": ("archiver.pipeline", "archiver.adapters", "archiver.cli", "archiver.wiring"),
 }
 # No I/O, no clock, no environment, no random source.

@@ -67,6 +67,10 @@ class MemoryStore:
         for start in range(0, len(data), _CHUNK_BYTES):
             yield data[start : start + _CHUNK_BYTES]
 
+    async def holds(self, key: str) -> bool:
+        """See `ObjectStore.holds`."""
+        return key in self.objects
+
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
         """List keys in order; see `ObjectStore.list`."""
         found = [  # taken at once, as a page of S3 is: what is deleted meanwhile is still listed

@@ -18,6 +18,7 @@ import hashlib
 import re
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
 import obstore
@@ -99,9 +100,17 @@ class ObstoreStore:
         """Stream an object; see `ObjectStore.read`."""
         async with self._asked("read", key):
             answer = await obstore.get_async(self._store, self._access.full_key(key))
+        length, received = answer.meta["size"], 0
+        if length <= _CHUNK_BYTES:
+            async with self._asked("read", key):
+                whole = bytes(await answer.bytes_async())
+            if len(whole) != length:
+                raise StoreUnavailable(f"read {key}", f"{len(whole)} of {length} bytes arrived")
+            if whole:
+                yield whole
+            return
         # The driver gathers network reads until there are this many bytes, so a chunk can be larger.
         stream = answer.stream(min_chunk_size=_CHUNK_BYTES // 2)
-        length, received = answer.meta["size"], 0
         try:
             while True:
                 async with self._asked("read", key):
@@ -115,6 +124,15 @@ class ObstoreStore:
             del answer, stream  # or a traceback, which keeps this frame, would keep the connection open
         if received != length:
             raise StoreUnavailable(f"read {key}", f"{received} of {length} bytes arrived")
+
+    async def holds(self, key: str) -> bool:
+        """Ask for an object's metadata; see `ObjectStore.holds`."""
+        try:
+            async with self._asked("look for", key):
+                await obstore.head_async(self._store, self._access.full_key(key))
+        except KeyMissing:
+            return False
+        return True
 
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
         """List keys in order; see `ObjectStore.list`. Holds the whole listing in memory to sort it.
@@ -151,7 +169,7 @@ class ObstoreStore:
     async def _put(
         self, verb: Literal["create", "replace"], key: str, body: Body, sha256: str, attributes: Attributes
     ) -> Stored:
-        if isinstance(body, bytes) and len(body) <= _CHUNK_BYTES:
+        if isinstance(body, BytesIO) or (isinstance(body, bytes) and len(body) <= _CHUNK_BYTES):
             data, found = _read_and_hash(body)
         else:
             data, found = await asyncio.to_thread(_read_and_hash, body)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 from archiver.adapters.s3_client import refusals, s3_client
 from archiver.core.s3_access import in_key_order
 from archiver.core.values import Listed, Stored
-from archiver.errors import StoreUnavailable
+from archiver.errors import KeyMissing, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -76,6 +76,17 @@ class Boto3Store:
             body.close()
         if received != length:
             raise StoreUnavailable(f"read {key}", f"{received} of {length} bytes arrived")
+
+    async def holds(self, key: str) -> bool:
+        """Ask for an object's metadata; see `ObjectStore.holds`."""
+        try:
+            with refusals(self._access, "look for", key):
+                await self._in_thread(
+                    self._client.head_object, Bucket=self._access.bucket, Key=self._access.full_key(key)
+                )
+        except KeyMissing:
+            return False
+        return True
 
     async def list(self, prefix: str) -> AsyncIterator[Listed]:
         """List keys in order; see `ObjectStore.list`. Holds the whole listing in memory to sort it."""

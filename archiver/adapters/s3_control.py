@@ -82,7 +82,7 @@ class BucketControl:
         if lock.get("ObjectLockEnabled") != "Enabled":
             return "off"
         default = lock.get("Rule", {}).get("DefaultRetention", {})
-        length = f"{default['Days']} days" if "Days" in default else f"{default.get('Years')} years"
+        length = f"{default['Days']} days" if default.get("Days") else f"{default.get('Years')} years"
         return f"{default['Mode']} for {length}" if "Mode" in default else "on"
 
     def lifecycle(self) -> list[LifecycleRule]:

@@ -15,6 +15,7 @@ import os
 import stat
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from archiver.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
@@ -35,6 +36,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
 }
 _MEDIUM_LOST = {errno.EIO, errno.ESTALE}
+_SMALL_BYTES = 1 << 20  # read whole: 16 in hand are 16 MiB
 
 
 class SpoolSource:
@@ -57,12 +59,11 @@ class SpoolSource:
         """
         path = self._directory / spool_name(event)
         # In a thread, because the lookup is what hangs when a network volume is gone.
-        file, before = await asyncio.to_thread(self._open, path)
+        file, before, content = await asyncio.to_thread(self._open, path)
         with file:
             try:
-                yield Bundle(
-                    file, before.st_size, "spool", release=partial(asyncio.to_thread, self._remove, path, before)
-                )
+                release = partial(asyncio.to_thread, self._remove, path, before)
+                yield Bundle(BytesIO(content) if content is not None else file, before.st_size, "spool", release)
             except OSError as error:
                 if error.errno not in _MEDIUM_LOST:
                     raise
@@ -72,14 +73,18 @@ class SpoolSource:
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise BundleUnsettled(str(path))
 
-    def _open(self, path: Path) -> tuple[BinaryIO, os.stat_result]:
+    def _open(self, path: Path) -> tuple[BinaryIO, os.stat_result, bytes | None]:
+        """Open a bundle; the content of a small one is read at once, while this thread is at it."""
         descriptor = self._descriptor(path)
         try:
             found = os.fstat(descriptor)
             self._refuse_unsafe(path, found)
-            return os.fdopen(descriptor, "rb"), found
-        except BaseException:
+            content = os.read(descriptor, found.st_size) if found.st_size <= _SMALL_BYTES else None
+            return os.fdopen(descriptor, "rb"), found, content
+        except BaseException as error:
             os.close(descriptor)
+            if isinstance(error, OSError) and error.errno in _MEDIUM_LOST:
+                raise StoreUnavailable(f"read the bundle {path}", _why(error)) from error
             raise
 
     def _descriptor(self, path: Path) -> int:

@@ -17,6 +17,10 @@ from contracts import LazyGroup
         "put": "archiver.cli.work:put",
         "ls": "archiver.cli.read:ls",
         "get": "archiver.cli.read:get",
+        "verify": "archiver.cli.verify:verify",
+        "gc": "archiver.cli.gc:gc",
+        "dead": "archiver.cli.dead:dead",
+        "doctor": "archiver.cli.doctor:doctor",
     },
 )
 @click.version_option(package_name="kaizen-event-kit", prog_name="archiver")

@@ -48,6 +48,7 @@ async def _is_missing(settings: Settings) -> bool:
 
 async def _init(settings: Settings, access: NatsAccess, bucket: str, *, apply: bool) -> Exit:
     from archiver.adapters.jetstream_setup import set_up
+    from archiver.adapters.object_store import ensure_object_store
     from archiver.wiring import open_store
 
     async with open_store(settings):
@@ -61,6 +62,9 @@ async def _init(settings: Settings, access: NatsAccess, bucket: str, *, apply: b
             ack_wait_s=settings.ack_wait_s,
             apply=apply,
         )
+        if "object_store" in settings.sources:
+            made = await ensure_object_store(client, settings.object_store)
+            click.echo(f"object store {settings.object_store}: {'created' if made else 'there'}")
     finally:
         await close_nats(client)
     for part in parts:

@@ -6,25 +6,28 @@ import asyncio
 import json
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 
+from archiver.cli.moment import Moment
 from archiver.settings import Settings, load_settings
-from contracts import BadInput, Exit, InvalidTimestamp, NothingChecked, parse_rfc3339, print_table
+from contracts import BadInput, Exit, NothingChecked, print_table
 
 
 @click.command()
 @click.option("--repo", metavar="SLUG", help="Only this repo; narrows the listing.")
 @click.option("--agent", metavar="SLUG", help="Only this agent; with --repo narrows the listing.")
-@click.option("--since", metavar="TIME", help="Only events from this day (2026-06-17) or RFC 3339 time on.")
+@click.option("--since", type=Moment(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
 @click.option("--json", "as_json", is_flag=True, help="One reference a line, as JSON with its key.")
-def ls(repo: str | None, agent: str | None, since: str | None, *, as_json: bool) -> Exit:
-    """List what is archived: repo, agent, cadence, time, size and keys."""
-    asyncio.run(_ls(load_settings(), repo, agent, _time(since), as_json=as_json))
-    return Exit.OK
+def ls(repo: str | None, agent: str | None, since: datetime | None, *, as_json: bool) -> Exit:
+    """List what is archived: repo, agent, cadence, time, size and keys.
+
+    An object among the references that is none is named on the error stream, and makes the exit status 1.
+    """
+    return asyncio.run(_ls(load_settings(), repo, agent, since, as_json=as_json))
 
 
 @click.command()
@@ -43,13 +46,17 @@ def get(name: str, output: Path | None) -> Exit:
 
 async def _ls(
     settings: Settings, repo: str | None, agent: str | None, since: datetime | None, *, as_json: bool
-) -> None:
-    from archiver.reading import references
+) -> Exit:
+    from archiver.reading import Stray, references
     from archiver.wiring import open_store
 
-    rows = []
+    rows, strays = [], 0
     async with open_store(settings) as store:
         async for entry in references(store, repo=repo, agent=agent, since=since):
+            if isinstance(entry, Stray):
+                strays += 1
+                click.echo(f"warning: {entry.key} is no reference: {entry.why}", err=True)
+                continue
             event, bundle = entry.reference.event, entry.reference.bundle
             if as_json:
                 click.echo(json.dumps({"ref_key": entry.key, **asdict(entry.reference)}, ensure_ascii=False))
@@ -58,8 +65,11 @@ async def _ls(
                 rows.append((*head, str(bundle.bytes), bundle.key, entry.key))
     if rows:
         print_table(("repo", "agent", "cadence", "occurred at", "bytes", "blob", "reference"), rows)
-    elif not as_json:
+    elif not as_json and not strays:
         raise NothingChecked(f"nothing is archived in bucket {settings.bucket} that matches")
+    if strays:
+        click.echo(f"archiver verify says more about the {strays} that could not be listed", err=True)
+    return Exit.BROKEN if strays else Exit.OK
 
 
 async def _get(settings: Settings, name: str, output: Path | None) -> None:
@@ -88,18 +98,3 @@ def _write(bundle: BinaryIO, output: Path) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise BadInput(f"cannot write {output}: {error.strerror}") from None
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        pass
-    try:
-        return parse_rfc3339(text)
-    except InvalidTimestamp as error:
-        raise click.BadParameter(
-            f"{error}\n  expected a day such as 2026-06-17, or a time", param_hint="--since"
-        ) from None

@@ -3,6 +3,8 @@
     blobs/v1/sha256/<2 hex>/<64 hex>.md               a bundle, by the digest of its uncompressed bytes
     refs/v1/repo=…/agent=…/date=YYYY-MM-DD/<key>.json  a reference, by the identity of its event
     conflicts/v1/<key>/<64 hex>.json                   a second, different bundle for the same event
+    probe/v1/…                                         what a look at the store's abilities leaves behind
+    trash/v1/<run>/blobs/…                             a blob that `archiver gc` is about to delete
 
 The digest's first two digits spread the load over a store's partitions; the reference's segments are read
 as columns by query tools. No key is ever another key's directory, which MinIO and SeaweedFS refuse.
@@ -19,6 +21,8 @@ from contracts import PreparedEvent
 
 BLOBS: Final = "blobs/v1/sha256/"
 REFERENCES: Final = "refs/v1/"
+CONFLICTS: Final = "conflicts/v1/"
+TRASH: Final = "trash/v1/"
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -53,7 +57,22 @@ def ref_prefix(repo: str | None = None, agent: str | None = None) -> str:
 
 def conflict_key(event_key: str, sha256: str) -> str:
     """Name the record of a second, different bundle that came with an event already archived."""
-    return f"conflicts/v1/{event_key}/{sha256}.json"
+    return f"{CONFLICTS}{event_key}/{sha256}.json"
+
+
+def trash_key(run: str, blob: str) -> str:
+    """Name the copy of a blob that one run of `archiver gc` sets aside."""
+    return f"{TRASH}{run}/{blob}"
+
+
+def blob_in_trash(key: str) -> str:
+    """Return the blob key whose copy `trash_key` named so."""
+    return key.removeprefix(TRASH).partition("/")[2]
+
+
+def day_in(ref_key: str) -> str:
+    """Return the day, in UTC, that a reference's key names, as YYYY-MM-DD; '' where it names none."""
+    return ref_key.rpartition("date=")[2].partition("/")[0]
 
 
 def is_digest(text: str) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 SCHEMA: Final = "kaizen.archive.ref"
 VERSION: Final = "1"
 MAX_BYTES: Final = 4 << 20
-"""A larger object is not one of ours: an event of 64 KiB, of lists in lists, grows up to 18 times when indented."""
+"""A larger object is not one of ours: an event has at most 64 KiB, and grows up to six times where it is escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,22 @@ class Reference:
     archiver: Mapping[str, str]
 
     def to_json(self) -> bytes:
-        """Serialise, for people as well as programs."""
-        record = {"schema": SCHEMA, "version": VERSION, **asdict(self)}
-        return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+        """Serialise. On one line: indenting takes Python's slow encoder, ten times the time of all else here."""
+        record = {
+            "schema": SCHEMA,
+            "version": VERSION,
+            "event_sha256": self.event_sha256,
+            "source": _fields(self.source),
+            "event": self.event,
+            "bundle": _fields(self.bundle),
+            "archived_at": self.archived_at,
+            "archiver": self.archiver,
+        }
+        return (json.dumps(record, ensure_ascii=False) + "\n").encode()
+
+
+def _fields(record: Source | StoredBundle) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}  # dataclasses.asdict copies deeply
 
 
 class NotAReference(ValueError):

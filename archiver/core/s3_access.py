@@ -70,8 +70,8 @@ class S3Access:
 def refusal(access: S3Access, verb: str, key: str, *, status: int | None, code: str | None, message: str) -> KitError:
     """Return the error that a store's refusal stands for.
 
-    `verb` is what was asked: create, replace, read or list on the data path, or any other. `status` and
-    `code` are None when there was no answer. Nothing but an explicit NoSuchKey means that an object is
+    `verb` is what was asked: create, replace, read, look for or list on the data path, or any other. `status` and
+    `code` are None when there was no answer. Nothing but an explicit NoSuchKey means that an object to read is
     absent: a 404 of some proxy must not pass for one.
 
     Source: Amazon S3 API reference, "Error responses" and "Conditional writes".
@@ -79,6 +79,8 @@ def refusal(access: S3Access, verb: str, key: str, *, status: int | None, code: 
     if code == "NoSuchBucket":
         return BucketMissing(access.bucket, access.where)
     if code == "NoSuchKey" and verb == "read":
+        return KeyMissing(key)
+    if status == 404 and verb == "look for":  # the answer to a HEAD has no body to say more
         return KeyMissing(key)
     # 412 only. A 409 ConditionalRequestConflict says that a race was lost against a write that may itself
     # still fail: nothing may be stored, so it is tried again.

@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from archiver.adapters.s3_control import BucketControl
+from archiver.core.checkup import LifecycleRule
 from archiver.core.s3_access import S3Access
 from archiver.errors import BucketMissing, StoreUnavailable
 from contracts import BadInput
@@ -63,6 +64,60 @@ def test_versioning_is_told_as_the_bucket_has_it(status: str) -> None:
         )
 
         assert control.versioning() == status
+
+
+@pytest.mark.parametrize(
+    ("retention", "told"),
+    [
+        (None, "on"),
+        ({"Mode": "GOVERNANCE", "Days": 30}, "GOVERNANCE for 30 days"),
+        ({"Mode": "COMPLIANCE", "Years": 7}, "COMPLIANCE for 7 years"),
+    ],
+    ids=str,
+)
+def test_object_lock_is_told_with_what_every_new_object_gets(retention: dict[str, object] | None, told: str) -> None:
+    client = boto3.client("s3", region_name="us-east-1")
+    client.create_bucket(Bucket="archive", ObjectLockEnabledForBucket=True)
+    if retention:
+        client.put_object_lock_configuration(
+            Bucket="archive",
+            ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": retention}},
+        )
+
+    with closing(BucketControl(access(region="us-east-1"))) as control:
+        assert control.object_lock() == told
+
+
+def test_a_bucket_without_rules_or_lock_says_so() -> None:
+    with closing(BucketControl(access())) as control:
+        control.create_bucket()
+
+        assert control.object_lock() == "off"
+        assert control.lifecycle() == []
+
+
+def test_only_rules_in_force_that_reach_untagged_objects_are_told() -> None:
+    on = {"Status": "Enabled"}
+    rules = [
+        on | {"ID": "1", "Filter": {"Prefix": "a/"}, "Expiration": {"Days": 3}},
+        on | {"ID": "2", "Prefix": "b/", "Expiration": {"Date": "2030-01-02T00:00:00Z"}},
+        on | {"ID": "3", "Filter": {}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7}},
+        on | {"ID": "4", "Filter": {"And": {"Prefix": "c/", "ObjectSizeGreaterThan": 9}}, "Expiration": {"Days": 5}},
+        on | {"ID": "5", "Filter": {"Tag": {"Key": "k", "Value": "v"}}, "Expiration": {"Days": 3}},
+        {"Status": "Disabled", "ID": "6", "Filter": {"Prefix": "d/"}, "Expiration": {"Days": 3}},
+    ]
+    with closing(BucketControl(access())) as control:
+        control.create_bucket()
+        boto3.client("s3", region_name="eu-central-1").put_bucket_lifecycle_configuration(
+            Bucket="archive", LifecycleConfiguration={"Rules": rules}
+        )
+
+        assert control.lifecycle() == [
+            LifecycleRule("a/", "after 3 d"),
+            LifecycleRule("b/", "on 2030-01-02"),
+            LifecycleRule("", "", parts_after_days=7),
+            LifecycleRule("c/", "after 5 d"),
+        ]
 
 
 def test_the_versioning_of_a_missing_bucket_says_how_to_make_it() -> None:

@@ -24,7 +24,7 @@ EVENT = prepared()
 REFERENCE = ref_key(EVENT)
 BLOB = blob_key(sha256(BUNDLE).hexdigest(), "md")
 ARCHIVED = "announce kaizen.schedule.archived"
-WHOLE_ORDER = ["open bundle", "create blobs", "read blobs", "close bundle", "create refs", "read blobs", ARCHIVED]
+WHOLE_ORDER = ["open bundle", "create blobs", "read blobs", "close bundle", "create refs", "look for blobs", ARCHIVED]
 
 STORE_ERRORS = [StoreUnavailable("do it", "503 SlowDown"), BucketMissing("archive", "http://store")]
 REFUSED = BundleRefused("spool/x.md", "it is a symbolic link")
@@ -127,7 +127,7 @@ def test_a_redelivery_of_an_archived_event_only_announces_it_again(house: House)
 
     outcome = house.process(arrival(2))
 
-    assert house.journal == ["read refs", "read blobs", ARCHIVED]
+    assert house.journal == ["read refs", "look for blobs", ARCHIVED]
     assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE), repeated=True)
     assert house.store.objects == before
     assert house.announcer.said[0] == house.announcer.said[1], "same event, same message id"
@@ -163,21 +163,21 @@ def test_a_blob_that_is_there_already_and_wrong_is_written_again_and_read_again(
     outcome = house.process(arrival())
 
     repair = ["open bundle", "create blobs", "read blobs", "replace blobs", "read blobs", "close bundle"]
-    assert house.journal == [*repair, "create refs", "read blobs", ARCHIVED]
+    assert house.journal == [*repair, "create refs", "look for blobs", ARCHIVED]
     assert isinstance(outcome, Ack)
     assert house.store.objects[BLOB] == BUNDLE
 
 
 @pytest.mark.parametrize("held", [b"", b"truncat", BUNDLE + b"x", BUNDLE[:-1] + b"?"], ids=repr)
 def test_a_store_that_says_200_and_holds_wrong_bytes_is_caught_and_mended(house: House, held: bytes) -> None:
-    house.store.holds = lambda call, data: held if call == "create blobs" else data
+    house.store.keeps = lambda call, data: held if call == "create blobs" else data
 
     assert isinstance(house.process(arrival()), Ack)
     assert house.store.objects[BLOB] == BUNDLE
 
 
 def test_a_store_that_goes_on_holding_wrong_bytes_gets_no_reference(house: House) -> None:
-    house.store.holds = lambda call, data: b"damage" if call.endswith("blobs") else data
+    house.store.keeps = lambda call, data: b"damage" if call.endswith("blobs") else data
 
     outcome = house.process(arrival())
 
@@ -227,7 +227,7 @@ def test_a_bundle_that_is_gone_does_no_harm_once_its_event_is_archived(house: Ho
 
     outcome = house.process(message(EVENT.payload, sequence=99))
 
-    assert house.journal == ["open bundle", "read refs", "read blobs", ARCHIVED]
+    assert house.journal == ["open bundle", "read refs", "look for blobs", ARCHIVED]
     assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE), repeated=True)
 
 

@@ -12,7 +12,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from archiver.adapters.s3_control import BucketControl
+from archiver.adapters.s3_control import BucketControl, NotOffered
 from archiver.core.capabilities import PROBES, Capabilities
 from archiver.core.s3_access import S3Access
 from archiver.embedded import S3Server
@@ -142,7 +142,7 @@ def test_an_outage_answers_no_question(access: S3Access, gateway: HttpProxy, sta
 
 
 def test_a_bad_request_that_is_about_something_else_answers_no_question(access: S3Access, gateway: HttpProxy) -> None:
-    gateway.fault = Answer(400)  # as AWS says that credentials have expired
+    gateway.fault = Answer(400, method="PUT")  # as AWS says that credentials have expired
 
     with pytest.raises(StoreUnavailable, match="could not probe"):
         probe(access)
@@ -151,6 +151,15 @@ def test_a_bad_request_that_is_about_something_else_answers_no_question(access: 
 def test_a_missing_bucket_says_how_to_make_it() -> None:
     with mock_aws(), pytest.raises(BucketMissing, match="archiver init --create-bucket"):
         probe(S3Access(bucket="archive", access_key_id="id", secret_access_key="secret"))
+
+
+def test_what_a_store_does_not_offer_is_told_apart_from_what_is_not_set(access: S3Access, gateway: HttpProxy) -> None:
+    gateway.fault = Answer(501, method="GET")
+
+    with closing(BucketControl(access)) as control:
+        for ask in (control.versioning, control.object_lock, control.lifecycle):
+            with pytest.raises(NotOffered, match="not offered by this store"):
+                ask()
 
 
 def test_of_a_versioned_bucket_the_versions_are_removed() -> None:

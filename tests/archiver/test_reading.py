@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 from hashlib import sha256
 
 import pytest
 
 from archiver.core.keys import REFERENCES, blob_key, ref_key
-from archiver.errors import DigestMismatch, NotArchived, StoreUnavailable
+from archiver.errors import DigestMismatch, NotArchived
 from archiver.ports import Bundle
-from archiver.reading import checked_bundle, copy_out, references, resolve
+from archiver.reading import Entry, Stray, checked_bundle, copy_out, references, resolve
 from contracts import PreparedEvent, parse_rfc3339
-from tests.builders import BUNDLE, House, message, prepared
+from tests.builders import BUNDLE, House, event, message, payload_bytes, prepared
 
 DIGEST = sha256(BUNDLE).hexdigest()
 BLOB = blob_key(DIGEST, "md")
@@ -85,16 +86,33 @@ def test_a_list_of_one_day_does_not_read_the_references_of_earlier_ones() -> Non
     assert house.journal == ["read refs"]
 
 
-def test_an_object_among_the_references_that_is_none_is_named() -> None:
-    house = archive_of(EVENTS[0])
-    house.store.objects[f"{REFERENCES}repo=alpha/agent=coach/date=2026-06-15/stray.json"] = b"{}"
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"{}", "not a kaizen.archive.ref record"),
+        (b" " * (5 << 20), "more than"),
+        (b'"event": []', "its event is none"),
+        (b'"event": {"bundle": {}, "occurred_at": "noon"}', "its event is none"),
+        (b'"event": ' + payload_bytes(event(repo=7)), "its event is none: "),
+    ],
+    ids=lambda value: repr(value[:24]),
+)
+def test_an_object_among_the_references_that_is_none_is_named_and_the_others_are_listed(body: bytes, why: str) -> None:
+    house, stray = archive_of(EVENTS[0]), f"{REFERENCES}repo=alpha/agent=coach/date=2026-06-15/stray.json"
+    if body.startswith(b'"event"'):  # a record all the same
+        record = json.loads(house.store.objects[ref_key(EVENTS[0])])
+        body = json.dumps(record | json.loads(b"{" + body + b"}")).encode()
+    house.store.objects[stray] = body
 
-    async def steps() -> None:
-        async for _ in references(house.store):
-            pass
+    async def steps() -> list[Entry | Stray]:
+        return [entry async for entry in references(house.store)]
 
-    with pytest.raises(StoreUnavailable, match=r"stray\.json: not a kaizen\.archive\.ref record"):
-        asyncio.run(steps())
+    entry, other = asyncio.run(steps())
+
+    assert entry.key == ref_key(EVENTS[0])
+    assert isinstance(other, Stray)
+    assert other.key == stray
+    assert why in other.why
 
 
 def test_an_event_a_reference_and_a_blob_each_name_the_bundle() -> None:

@@ -110,7 +110,7 @@ def test_a_blob_that_was_deleted_while_its_reference_was_written_is_stored_again
                 del house.store.objects[key]
         return data
 
-    house.store.holds = collect
+    house.store.keeps = collect
     assert isinstance(house.process(message(event())), Retry)
     assert (ARCHIVED in house.journal, blobs(house)) == (False, [])
 
@@ -141,7 +141,7 @@ class TestAStoreWithoutCreateOnlyWrites:
 
         assert house.journal == [
             *("open bundle", "read blobs", "replace blobs", "read blobs", "close bundle"),
-            *("read refs", "replace refs", "read blobs", ARCHIVED),
+            *("read refs", "replace refs", "look for blobs", ARCHIVED),
         ]
 
     def test_a_blob_that_is_there_is_not_written_again(self) -> None:

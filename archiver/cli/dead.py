@@ -1,0 +1,235 @@
+"""`archiver dead`: what could never be archived; looked at, redriven, dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archiver.cli.moment import Moment
+from archiver.settings import load_settings, nats_access
+from contracts import (
+    BadInput,
+    Exit,
+    NothingChecked,
+    close_nats,
+    connect_nats,
+    format_rfc3339,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from archiver.adapters.dead_letters import DeadLetters, Filed
+
+_LONGEST_CELL = 64
+_HEADERS = ("number", "filed at", "reason", "subject", "was", "deliveries", "repo", "agent")
+
+
+@click.group()
+def dead() -> None:
+    """What could never be archived: events that break the contract, or whose bundle never came.
+
+    Each is a letter in the stream KAIZEN_ARCHIVE_DLQ, with its reason and its original bytes, and has the
+    number that `archiver dead list` shows. What a letter says is untrusted, and is escaped where it is shown.
+    """
+
+
+@dead.command("list")
+@click.option("--reason", help="Only letters with this reason, such as bundle_missing.")
+@click.option("--since", type=Moment(), help="Only letters from this day (2026-06-17) or RFC 3339 time on.")
+@click.option("--json", "as_json", is_flag=True, help="One letter a line, as JSON without its payload.")
+def list_(reason: str | None, since: datetime | None, *, as_json: bool) -> Exit:
+    """List the letters, oldest first. Exit status 3 where there is none."""
+    asyncio.run(_list(reason, since, as_json=as_json))
+    return Exit.OK
+
+
+@dead.command()
+@click.argument("number", type=click.IntRange(min=1))
+@click.option("--payload", "with_payload", is_flag=True, help="The payload too, escaped; it may hold secrets.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Only the payload, as it was; '-' is stdout.",
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(number: int, output: Path | None, *, with_payload: bool, as_json: bool) -> Exit:
+    """Show one letter in full.
+
+    Its payload is shown on request only: it may hold secrets, which can be the very reason why it is here.
+    """
+    asyncio.run(_show(number, output, with_payload=with_payload, as_json=as_json))
+    return Exit.OK
+
+
+@dead.command()
+@click.argument("numbers", type=click.IntRange(min=1), nargs=-1, metavar="[NUMBER]...")
+@click.option("--all", "every", is_flag=True, help="Every letter, instead of numbers.")
+@click.option("--reason", help="With --all: only letters with this reason.")
+def redrive(numbers: tuple[int, ...], reason: str | None, *, every: bool) -> Exit:
+    """Publish the original events again, and drop each letter once that is confirmed.
+
+    May be repeated and broken off at any time: an event is archived once, since its identity is its content.
+    It goes out under a message id of the letter's own, because JetStream would confirm a repeat of the
+    original id without storing it. Exit status 1 says that a letter is still there.
+    """
+    if bool(numbers) == every or (reason and not every):
+        raise click.UsageError("expected numbers, or --all, which takes --reason; archiver dead list shows them")
+    return asyncio.run(_redrive(numbers, reason))
+
+
+@dead.command()
+@click.argument("numbers", type=click.IntRange(min=1), nargs=-1, required=True, metavar="NUMBER...")
+@click.option("--yes", is_flag=True, help="Ask no questions.")
+def drop(numbers: tuple[int, ...], *, yes: bool) -> Exit:
+    """Erase letters for good, after showing them; the events in them are then nowhere.
+
+    Asks first; without a terminal to ask on, --yes has to say so.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise BadInput("dropping cannot be undone, and there is no terminal to ask on\n  if you mean it, add --yes")
+    return asyncio.run(_drop(numbers, yes=yes))
+
+
+async def _list(reason: str | None, since: datetime | None, *, as_json: bool) -> None:
+    rows = []
+    async with _dead_letters() as dead_letters:
+        async for filed in dead_letters.all():
+            if (since and filed.filed_at < since) or not _is_about(filed, reason):
+                continue
+            if as_json:
+                click.echo(json.dumps(_record(filed), ensure_ascii=False))
+            else:
+                rows.append(_row(filed))
+    if rows:
+        print_table(_HEADERS, rows)
+    elif not as_json:
+        raise NothingChecked("there is no dead letter" + (" that matches" if since or reason else ""))
+
+
+async def _show(number: int, output: Path | None, *, with_payload: bool, as_json: bool) -> None:
+    async with _dead_letters() as dead_letters:
+        filed = await dead_letters.one(number)
+    if output is not None:
+        _write(filed, output)
+        return
+    payload = filed.letter.payload if filed.letter else b""
+    record = _record(filed)
+    if as_json:
+        copy = {"payload_b64": base64.b64encode(payload).decode()} if with_payload else {}
+        click.echo(json.dumps(record | copy, ensure_ascii=False))
+        return
+    for name, value in record.items():
+        click.echo(f"{name:16}{_block(str(value), 16)}")
+    if filed.letter is None:
+        return
+    kept = f"{len(payload)} bytes are kept"
+    if with_payload:
+        click.echo(f"{'payload':16}{kept}:\n\n{_block(payload.decode('utf-8', 'backslashreplace'))}")
+    else:
+        click.echo(f"{'payload':16}{kept}; --payload shows them, -o FILE writes them; they may hold secrets")
+
+
+async def _redrive(numbers: Iterable[int], reason: str | None) -> Exit:
+    from archiver.adapters.dead_letters import LetterMissing, NotRedriven
+
+    left = False
+    async with _dead_letters() as dead_letters:
+        # Chosen first: what is redriven can die again at once, and would then be a new letter.
+        chosen = numbers or [each.number async for each in dead_letters.all() if _is_about(each, reason)]
+        if not chosen:
+            raise NothingChecked("there is no dead letter" + (f" with the reason {reason!r}" if reason else ""))
+        for number in chosen:
+            try:
+                sequence = await dead_letters.redrive(await dead_letters.one(number))
+            except (LetterMissing, NotRedriven) as error:
+                left = True
+                click.echo(f"archiver: {error}", err=True)
+            else:
+                click.echo(f"dead letter {number}: published again as #{sequence}")
+    return Exit.BROKEN if left else Exit.OK
+
+
+async def _drop(numbers: Iterable[int], *, yes: bool) -> Exit:
+    from archiver.adapters.dead_letters import LetterMissing
+
+    there, missing = [], False
+    async with _dead_letters() as dead_letters:
+        for number in dict.fromkeys(numbers):
+            try:
+                there.append(await dead_letters.one(number))
+            except LetterMissing as error:
+                missing = True
+                click.echo(f"archiver: {error}", err=True)
+        if there:
+            print_table(_HEADERS, map(_row, there))
+        if there and not yes and not click.confirm(f"Erase {len(there)} for good?", err=True):
+            raise NothingChecked("nothing was dropped")
+        for filed in there:
+            await dead_letters.drop(filed.number)
+            click.echo(f"dead letter {filed.number}: dropped")
+    return Exit.BROKEN if missing else Exit.OK
+
+
+@asynccontextmanager
+async def _dead_letters() -> AsyncIterator[DeadLetters]:
+    from archiver.adapters.dead_letters import DeadLetters
+
+    settings = load_settings()
+    client = await connect_nats(nats_access(), name="archiver dead")
+    try:
+        yield await DeadLetters.bind(client, stream=settings.stream)
+    finally:
+        await close_nats(client)
+
+
+def _is_about(filed: Filed, reason: str | None) -> bool:
+    return reason is None or (filed.letter is not None and filed.letter.reason == reason)
+
+
+def _record(filed: Filed) -> dict[str, Any]:
+    head = {"number": filed.number, "filed_at": format_rfc3339(filed.filed_at)}
+    if filed.letter is None:
+        return head | {"problem": filed.problem}
+    repo, agent = filed.letter.names
+    return head | filed.letter.as_record() | {"repo": repo, "agent": agent}
+
+
+def _row(filed: Filed) -> tuple[str, ...]:
+    head = (str(filed.number), format_rfc3339(filed.filed_at))
+    letter = filed.letter
+    if letter is None:
+        return (*head, "unreadable", "", "", "", "", "")
+    told = (letter.reason, letter.subject, f"{letter.stream}#{letter.sequence}", str(letter.deliveries), *letter.names)
+    cells = map(_escaped, told)
+    return (*head, *(each if len(each) <= _LONGEST_CELL else f"{each[:_LONGEST_CELL]}…" for each in cells))
+
+
+def _escaped(text: str) -> str:
+    """Keep terminals from obeying what was published."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def _block(text: str, indent: int = 0) -> str:
+    return f"\n{' ' * indent}".join(map(_escaped, text.split("\n")))
+
+
+def _write(filed: Filed, output: Path) -> None:
+    if filed.letter is None:
+        raise BadInput(f"dead letter {filed.number} has no payload to write: it is {filed.problem}")
+    if str(output) == "-":
+        sys.stdout.buffer.write(filed.letter.payload)
+        return
+    try:
+        output.write_bytes(filed.letter.payload)
+    except OSError as error:
+        raise BadInput(f"cannot write {output}: {error.strerror}") from None

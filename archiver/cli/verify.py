@@ -1,0 +1,206 @@
+"""`archiver verify`: is all that was archived still there, and still what it was?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archiver.cli.moment import Moment
+from archiver.cli.span import Span
+from archiver.errors import StoreUnavailable
+from archiver.settings import Settings, load_settings
+from contracts import Exit, NothingChecked
+
+if TYPE_CHECKING:
+    from archiver.core.flaws import Flaw
+    from archiver.verification import Selection, Verification
+
+_BETWEEN_LINES_S = 0.5
+
+
+@click.command()
+@click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N references, drawn at random.")
+@click.option("--seed", type=int, help="Draw the same sample again.  [default: at random, and told]")
+@click.option("--since", type=Moment(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
+@click.option(
+    "--grace", type=Span(), default="24h", show_default=True, help="A younger blob without reference is no orphan."
+)
+@click.option("--repair", is_flag=True, help="Mend what can be mended for certain; delete nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The report for programs, as one JSON document.")
+def verify(
+    sample: int | None,
+    seed: int | None,
+    since: datetime | None,
+    grace: timedelta,
+    *,
+    repair: bool,
+    as_json: bool,
+) -> Exit:
+    """Check that every reference is true and has its blob, and that every blob is whole and referred to.
+
+    Every blob is read and hashed. With --sample or --since only the chosen references and their blobs are looked
+    at, so orphans cannot be told.
+
+    \b
+    --repair writes a missing or damaged blob again, from ARCHIVER_SPOOL or from
+    what an interrupted gc left, if the digest is right, and copies a misplaced
+    record to where it belongs. What else is damaged needs a copy or a version.
+
+    \b
+    Exit status: 0 whole (or mended), 1 damaged, 3 nothing is there,
+    4 the store failed (what was found until then is reported)
+    """
+    from archiver.verification import Selection
+
+    if seed is not None and sample is None:
+        raise click.UsageError("--seed is of use with --sample only")
+    drawn = seed if seed is not None else secrets.randbelow(2**31)
+    return asyncio.run(_verify(load_settings(), Selection(since, sample, drawn), grace, repair=repair, as_json=as_json))
+
+
+@dataclass
+class _Report:
+    """What was found, told as it is found or, as JSON, at the end."""
+
+    settings: Settings
+    selection: Selection
+    seen: Verification
+    as_json: bool
+    damage: int = 0
+    notes: int = 0
+    repaired: int = 0
+    flaws: list[Flaw] = field(default_factory=list)
+
+    def add(self, flaw: Flaw) -> None:
+        self.repaired += bool(flaw.repaired)
+        self.damage += flaw.is_damage
+        self.notes += not flaw.is_damage and not flaw.repaired
+        if self.as_json:
+            self.flaws.append(flaw)
+            return
+        _clear_progress()
+        click.echo(f"{flaw.id}  {_safe(flaw.key)}")
+        for name in ("found", "expected", "record", "repaired", "next"):
+            if text := getattr(flaw, name):
+                click.echo(f"    {name:9} {_safe(text)}")
+
+    def end(self, stopped: StoreUnavailable | None) -> None:
+        if self.as_json:
+            click.echo(json.dumps(self._document(stopped), indent=2, ensure_ascii=False))
+            return
+        seen = self.seen
+        state = f"{self.damage} damaged" if self.damage else "nothing damaged" if stopped else "whole"
+        more = "".join(f", {n} {what}" for n, what in ((self.repaired, "repaired"), (self.notes, "to note")) if n)
+        more += ", and not all was seen" if stopped else ""
+        click.echo(f"{seen.records:,} records, {seen.blobs:,} blobs, {seen.bytes_read:,} bytes read: {state}{more}")
+        if self.selection.sample is not None:
+            click.echo(f"a sample; --seed {self.selection.seed} draws it again", err=True)
+
+    def _document(self, stopped: StoreUnavailable | None) -> dict[str, Any]:
+        chosen, seen = self.selection, self.seen
+        return {
+            "report": "archiver.verify",
+            "version": "1",
+            "bucket": self.settings.bucket,
+            "prefix": self.settings.prefix.strip("/"),
+            "selection": {
+                "since": chosen.since.isoformat() if chosen.since else None,
+                "sample": chosen.sample,
+                "seed": chosen.seed if chosen.sample is not None else None,
+            },
+            "complete": stopped is None,
+            "stopped_by": str(stopped) if stopped else None,
+            "summary": {
+                "records": seen.records,
+                "blobs": seen.blobs,
+                "bytes_read": seen.bytes_read,
+                "damage": self.damage,
+                "notes": self.notes,
+                "repaired": self.repaired,
+            },
+            "findings": [
+                {
+                    "id": each.id,
+                    "damage": each.is_damage,
+                    "key": each.key,
+                    "found": each.found,
+                    "expected": each.expected,
+                    "record": each.record or None,
+                    "repaired": each.repaired or None,
+                    "next": each.next,
+                }
+                for each in self.flaws
+            ],
+        }
+
+
+async def _verify(settings: Settings, selection: Selection, grace: timedelta, *, repair: bool, as_json: bool) -> Exit:
+    from archiver.adapters.spool import SpoolSource
+    from archiver.repair import Mender
+    from archiver.verification import Verification
+    from archiver.wiring import SystemClock, open_store
+
+    async with open_store(settings) as store:
+        spool = SpoolSource(settings.spool, settings.max_bundle_bytes) if settings.spool else None
+        seen = Verification(store, SystemClock().now(), grace, Mender(store, spool) if repair else None)
+        report, stopped = _Report(settings, selection, seen, as_json), None
+        try:
+            async with _progress(seen):
+                async for flaw in seen.flaws(selection):
+                    report.add(flaw)
+        except StoreUnavailable as error:
+            stopped = error
+    is_empty = not (seen.records or report.damage or report.notes)
+    if as_json or not is_empty:
+        report.end(stopped)
+    if stopped:
+        raise stopped
+    if is_empty:
+        raise NothingChecked(f"nothing is archived in bucket {settings.bucket} that matches")
+    return Exit.BROKEN if report.damage else Exit.OK
+
+
+@asynccontextmanager
+async def _progress(seen: Verification) -> AsyncIterator[None]:
+    """Tell on a terminal how far it is; on the error stream, and gone when it is done."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    began = time.monotonic()
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(_BETWEEN_LINES_S)
+            rate = seen.records / (time.monotonic() - began)
+            line = f"{seen.records:,} records, {seen.blobs:,} blobs, {seen.bytes_read:,} bytes, {rate:,.0f} records/s"
+            _clear_progress()
+            click.echo(line if seen.records else "listing", nl=False, err=True)
+
+    telling = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        telling.cancel()
+        with suppress(asyncio.CancelledError):
+            await telling
+        _clear_progress()
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)
+
+
+def _safe(text: str) -> str:
+    """Show what others wrote without obeying it."""
+    return text if text.isprintable() else repr(text)

@@ -1,0 +1,200 @@
+"""`archiver dead` as its users run it: dead letters listed, shown, dropped; redriving is `test_redrive.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+from nats.aio.client import Client
+
+from archiver.core.announcement import FAILED
+from contracts import publish_confirmed
+from tests.builders import event, payload_bytes
+from tests.e2e.kit import BIN, SOON_S, Kit
+
+BROKEN = payload_bytes(event(cadence="fortnightly"))
+HOSTILE = payload_bytes(event(repo="\x1b[2Jred\nalert\u202e"))
+REASONS = ["contract_broken", "bundle_missing", "not_json"]
+
+
+@pytest.fixture
+def dead_kit(kit: Kit) -> Kit:
+    """Three letters, numbered 1 to 3, with the reasons of `REASONS`."""
+    kit.publish(BROKEN, message_id="of a faulty emitter")
+    kit.archiver("run", "--until-idle")
+    kit.publish(event(), bundle=None)
+    kit.archiver("run", "--until-idle", ARCHIVER_BUNDLE_DEADLINE_S="0")
+    kit.publish(b"\xff\x1b[31m")
+    kit.archiver("run", "--until-idle")
+    return kit
+
+
+def forge(kit: Kit, letter: bytes) -> None:
+    """Publish to the dead-letter stream past every check, as whoever may publish there can."""
+    kit.on_the_bus(lambda client: publish_confirmed(client, FAILED, letter, message_id=str(hash(letter))))
+
+
+def dead(kit: Kit, *words: str, status: int = 0) -> str:
+    return kit.archiver("dead", *words, status=status).stdout.decode()
+
+
+def listed(kit: Kit, *words: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in dead(kit, "list", "--json", *words).splitlines()]
+
+
+def test_the_list_says_what_happened_to_whose_event(dead_kit: Kit) -> None:
+    rows = [line.split() for line in dead(dead_kit, "list").splitlines()]
+
+    first, second, third = (row for row in rows if row and row[0] in {"1", "2", "3"})
+    filed_at = listed(dead_kit)[0]["filed_at"]
+    who = ["kaizen-agentic", "coach"]
+    assert first == ["1", filed_at, "contract_broken", "kaizen.schedule.prepared", "KAIZEN_SCHEDULE#1", "1", *who]
+    assert (second[2], second[4:]) == ("bundle_missing", ["KAIZEN_SCHEDULE#2", "1", *who])
+    assert (third[2], third[4:]) == ("not_json", ["KAIZEN_SCHEDULE#3", "1"]), "nobody knows whose that was"
+
+
+def test_the_list_is_narrowed_by_reason_and_time(dead_kit: Kit) -> None:
+    whole = listed(dead_kit)
+
+    assert [each["reason"] for each in whole] == REASONS
+    assert [each["number"] for each in listed(dead_kit, "--reason", "bundle_missing")] == [2]
+    assert listed(dead_kit, "--since", "2026-01-01") == whole
+    assert listed(dead_kit, "--since", str(whole[1]["filed_at"])[:19] + "Z")[-1] == whole[-1]
+    assert listed(dead_kit, "--since", "2999-01-01") == []
+    assert "that matches" in dead_kit.archiver("dead", "list", "--reason", "none", status=3).stderr.decode()
+
+
+def test_neither_list_nor_letter_shows_a_payload_unasked(dead_kit: Kit) -> None:
+    for words in (["list"], ["list", "--json"], ["show", "1"], ["show", "1", "--json"]):
+        said = dead(dead_kit, *words)
+        assert "prepare_command" not in said, words
+        assert "payload_b64" not in said, words
+
+    assert "prepare_command" in dead(dead_kit, "show", "1", "--payload")
+    assert "payload_b64" in json.loads(dead(dead_kit, "show", "1", "--payload", "--json"))
+
+
+def test_a_letter_is_shown_in_full(dead_kit: Kit) -> None:
+    shown = dict(line.split(maxsplit=1) for line in dead(dead_kit, "show", "1").splitlines() if line[0] != " ")
+    record = json.loads(dead(dead_kit, "show", "1", "--json"))
+
+    assert shown["msg_id"] == record["msg_id"] == "of a faulty emitter"
+    assert "fortnightly" in record["detail"]
+    assert shown["reason"] == "contract_broken"
+    assert shown["payload"].startswith(f"{len(BROKEN)} bytes are kept; --payload shows them")
+
+
+def test_a_payload_is_written_as_it_was(dead_kit: Kit) -> None:
+    target = dead_kit.home / "payload"
+
+    assert dead(dead_kit, "show", "3", "-o", str(target)) == ""
+
+    assert target.read_bytes() == b"\xff\x1b[31m"
+    assert dead_kit.archiver("dead", "show", "1", "-o", "-").stdout == BROKEN
+    said = dead_kit.archiver("dead", "show", "1", "-o", dead_kit.home / "none" / "here", status=2).stderr.decode()
+    assert "cannot write" in said
+
+
+def test_what_a_letter_says_does_not_reach_the_terminal_as_orders(kit: Kit) -> None:
+    kit.publish(HOSTILE)
+    kit.archiver("run", "--until-idle")
+
+    for words in (["list"], ["show", "1"], ["show", "1", "--payload"]):
+        said = dead(kit, *words)
+        assert "\x1b" not in said, words
+        assert "\u202e" not in said, words
+    assert r"\x1b[2Jred\nalert\u202e" in dead(kit, "list")
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        b"no JSON",
+        b'{"schema": "kaizen.archive.failed", "version": "2"}',
+        b"[]",
+        json.dumps({"schema": "kaizen.archive.failed", "version": "1", "reason": 7}).encode(),
+    ],
+    ids=repr,
+)
+def test_what_somebody_else_put_there_is_told_and_can_be_dropped(kit: Kit, letter: bytes) -> None:
+    forge(kit, letter)
+
+    assert "unreadable" in dead(kit, "list")
+    assert "not a dead letter" in dead(kit, "show", "1")
+    assert "not a dead letter" in kit.archiver("dead", "redrive", "--all", status=1).stderr.decode()
+    kit.archiver("dead", "show", "1", "-o", "-", status=2)
+    dead(kit, "drop", "1", "--yes")
+    assert listed(kit) == []
+
+
+def test_nothing_there_is_told(kit: Kit) -> None:
+    for words in (["list"], ["redrive", "--all"]):
+        assert "there is no dead letter" in kit.archiver("dead", *words, status=3).stderr.decode()
+    for words in (["show", "7"], ["redrive", "7"], ["drop", "7", "--yes"]):
+        assert "there is no dead letter 7" in kit.archiver("dead", *words, status=1).stderr.decode()
+    assert dead(kit, "list", "--json") == ""
+
+
+def test_without_stream_or_server_it_says_so(bare_kit: Kit) -> None:
+    said = bare_kit.archiver("dead", "list", status=4).stderr.decode()
+    assert "could not find stream 'KAIZEN_ARCHIVE_DLQ': not there" in said
+    assert "archiver init" in said
+
+    bare_kit.nats.stop()
+    assert "cannot reach NATS" in bare_kit.archiver("dead", "list", status=4).stderr.decode()
+
+
+@pytest.mark.parametrize("words", [[], ["1", "--all"], ["1", "--reason", "x"], ["0"]], ids=str)
+def test_what_to_redrive_has_to_be_said(bare_kit: Kit, words: list[str]) -> None:
+    assert bare_kit.archiver("dead", "redrive", *words, status=2).stderr
+
+
+def test_dropping_needs_a_word_and_shows_what_goes(dead_kit: Kit) -> None:
+    refused = dead_kit.command("/bin/bash", "-c", f"{BIN}/archiver dead drop 1 </dev/null", status=2).stderr.decode()
+    assert "--yes" in refused
+    assert len(listed(dead_kit)) == 3
+
+    said = dead_kit.archiver("dead", "drop", "1", "9", "3", "1", "--yes", status=1)
+
+    assert said.stdout.decode().count("contract_broken") == 1
+    assert said.stdout.decode().endswith("dead letter 1: dropped\ndead letter 3: dropped\n")
+    assert "there is no dead letter 9" in said.stderr.decode()
+    assert [each["number"] for each in listed(dead_kit)] == [2]
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [(b"n\n", 3, 1), (b"y\n", 0, 0)], ids=["no", "yes"])
+def test_on_a_terminal_dropping_asks(kit: Kit, answer: bytes, status: int, left: int) -> None:
+    kit.publish(BROKEN)
+    kit.archiver("run", "--until-idle")
+    ours, its = os.openpty()
+    asked = subprocess.Popen(
+        [BIN / "archiver", "dead", "drop", "1"],
+        env=os.environ | kit.environment,
+        stdin=its,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    os.write(ours, answer)
+    out, err = asked.communicate(timeout=SOON_S)
+    os.close(ours)
+    os.close(its)
+
+    assert asked.returncode == status, err
+    assert b"contract_broken" in out
+    assert b"Erase 1 for good?" in err
+    assert len(listed(kit)) == left
+
+
+def test_a_letter_that_is_gone_when_it_is_dropped_is_no_error(dead_kit: Kit) -> None:
+    from archiver.adapters.dead_letters import DeadLetters
+
+    async def twice(client: Client) -> None:
+        dead_letters = await DeadLetters.bind(client, stream="KAIZEN_SCHEDULE")
+        await dead_letters.drop(1)
+        await dead_letters.drop(1)
+
+    dead_kit.on_the_bus(twice)
+
+    assert [each["number"] for each in listed(dead_kit)] == [2, 3]
