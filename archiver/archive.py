@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
+from typing import Any
 
 from archiver.core.keys import blob_key, conflict_key, ref_key
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
@@ -19,7 +20,9 @@ from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, ObjectUnusable
 from archiver.ports import Bundle, Clock, ObjectStore, Patience
 from contracts import PreparedEvent, format_rfc3339
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
+_LARGE_BYTES = 1 << 20
+_LARGE_READS = 4  # at once: they keep a store busy, and each may hold 3 MiB in the driver's buffers
 _CONTENT_TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
 
 
@@ -43,6 +46,7 @@ class Archive:
     patience: Patience
     create_only: bool = True
     """Whether the store keeps the first of two writes that both ask for a new key, as a probe of it has shown."""
+    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_READS))
 
     async def store_bundle(self, event: PreparedEvent, bundle: Bundle) -> StoredBundle:
         """Store a bundle under its digest, read it back and hash again: steps (3) to (5).
@@ -66,10 +70,10 @@ class Archive:
         if self.create_only:
             with suppress(KeyTaken):  # our own lost answer, the same bundle of another event, or damage: (5) tells
                 version_id = await self.patience(lambda: write(self.store.create))  # (4)
-        if await self._digest_of(key) != digest:  # (5)
+        if await self._read_back(key, size) != digest:  # (5)
             # Safe to overwrite: whatever else is under this key is wrong by the key's own word.
             version_id = await self.patience(lambda: write(self.store.replace))
-            found = await self._digest_of(key)
+            found = await self._read_back(key, size)
             if found != digest:
                 raise DigestMismatch(key, digest, found or "that of nothing")
         return StoredBundle(
@@ -102,11 +106,9 @@ class Archive:
             archived_at=format_rfc3339(self.clock.now()),
             archiver={"version": self.identity.version, "worker": self.identity.worker},
         )
-        first = reference if await self._create(ref_key(event), reference) else await self.find(event)
-        if first is None:
-            raise StoreUnavailable(f"read {ref_key(event)}", "it was in use when written, and gone when read")
+        first = await self._keep(ref_key(event), reference)
         if first.bundle.sha256 != stored.sha256:
-            await self._create(conflict_key(event.key, stored.sha256), reference)
+            await self._keep(conflict_key(event.key, stored.sha256), reference)
         # `archiver gc` may have deleted a blob that nothing referred to yet: the argument is in sweep.py.
         if not await self.holds(stored.key):
             raise StoreUnavailable(f"keep {stored.key}", "it was deleted while its reference was written")
@@ -124,28 +126,55 @@ class Archive:
             ObjectUnusable: what is there is not this event's reference: an operator has to look, and until then
                 the event waits.
         """
-        key = ref_key(event)
         try:
-            reference = read_reference(await self.patience(lambda: read_whole(self.store, key, MAX_BYTES)))
+            return await self._read(ref_key(event), event.key)
         except KeyMissing:
             return None
-        except NotAReference as error:
-            raise ObjectUnusable(f"read {key}", f"{error}; restore the object, or remove it") from error
-        if reference.event_sha256 != event.key:
-            raise ObjectUnusable(f"read {key}", f"it references event {reference.event_sha256}")
-        return reference
 
-    async def _create(self, key: str, reference: Reference) -> bool:
-        raw = reference.to_json()
-        digest = sha256(raw).hexdigest()
+    async def _keep(self, key: str, record: Reference) -> Reference:
+        """Write a record under its key unless one is there; return the one that was read back."""
+        raw = record.to_json()
+        is_ours = await self._create(key, raw)
+        try:
+            found = await self._read(key, record.event_sha256)
+        except KeyMissing:
+            raise StoreUnavailable(f"read {key}", "it was in use when written, and gone when read") from None
+        except ObjectUnusable:
+            if not is_ours:
+                raise
+        else:
+            # Where create-only is not honoured, another worker's may have taken the place of ours.
+            if not is_ours or found == record or found.archiver != record.archiver:
+                return found
+        await self.patience(lambda: self.store.replace(key, raw, **_about(raw)))  # the store kept what it was not sent
+        if await self._digest_of(key) != sha256(raw).hexdigest():
+            raise ObjectUnusable(f"read {key}", "it is not what was written, twice")
+        return record
+
+    async def _create(self, key: str, raw: bytes) -> bool:
         put = self.store.create if self.create_only else self.store.replace
         if not self.create_only and await self._digest_of(key) is not None:
             return False
         try:
-            await self.patience(lambda: put(key, raw, sha256=digest, content_type="application/json", metadata={}))
+            await self.patience(lambda: put(key, raw, **_about(raw)))
         except KeyTaken:
             return False
         return True
+
+    async def _read(self, key: str, event_key: str) -> Reference:
+        try:
+            record = read_reference(await self.patience(lambda: read_whole(self.store, key, MAX_BYTES)))
+        except NotAReference as error:
+            raise ObjectUnusable(f"read {key}", f"{error}; restore the object, or remove it") from error
+        if record.event_sha256 != event_key:
+            raise ObjectUnusable(f"read {key}", f"it references event {record.event_sha256}")
+        return record
+
+    async def _read_back(self, key: str, size: int) -> str | None:
+        if size <= _LARGE_BYTES:
+            return await self._digest_of(key)
+        async with self._large:
+            return await self._digest_of(key)
 
     async def _digest_of(self, key: str) -> str | None:
         async def read() -> str:
@@ -158,6 +187,10 @@ class Archive:
             return await self.patience(read)
         except KeyMissing:
             return None
+
+
+def _about(raw: bytes) -> dict[str, Any]:
+    return {"sha256": sha256(raw).hexdigest(), "content_type": "application/json", "metadata": {}}
 
 
 async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:

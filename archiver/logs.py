@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger
+
+
+class _Lasting:
+    """Standard error, for a log that must not end the work: a line that cannot be written is lost."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # a full disk, a reader that has gone; closed
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def open_log(style: str) -> FilteringBoundLogger:
@@ -22,7 +35,7 @@ def open_log(style: str) -> FilteringBoundLogger:
         else structlog.processors.JSONRenderer()
     )
     log: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
+        structlog.WriteLogger(_Lasting()),  # type: ignore[arg-type] # asks for no more of a file
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -41,7 +41,7 @@ def test_an_event_is_acknowledged_only_after_everything_else_is_done() -> None:
     until_idle(MemoryInbox(waiting=[delivery]), house.pipeline.process)
 
     assert house.journal == [
-        *("open bundle", "create blobs", "read blobs", "close bundle", "create refs", "look for blobs"),
+        *("open bundle", "create blobs", "read blobs", "close bundle", "create refs", "read refs", "look for blobs"),
         *("announce kaizen.schedule.archived", "release bundle", "acknowledge"),
     ]
 

@@ -34,16 +34,21 @@ MUTANTS = {
         await self._announce(message, event, early)
         return await self.archive.write_reference(event, _source(message), stored), bundle""",
     ),
-    "referenced before it is read back": ("archive.py", "if await self._digest_of(key) != digest:", "if False:"),
+    "referenced before it is read back": ("archive.py", "if await self._read_back(key, size) != digest:", "if False:"),
     "a repair believed without reading it back": (
         "archive.py",
-        "found = await self._digest_of(key)\n",
+        "found = await self._read_back(key, size)\n",
         "found = digest\n",
     ),
     "referenced before it is known that the bundle did not change": (
         "pipeline.py",
         "        return await self.archive.write_reference",
         "            return await self.archive.write_reference",
+    ),
+    "a reference believed without reading it back": (
+        "archive.py",
+        "found = await self._read(key, record.event_sha256)",
+        "found = record",
     ),
     "announced without a look whether the blob is there still": (
         "archive.py",

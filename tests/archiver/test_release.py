@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from archiver.core.keys import blob_key, ref_key
@@ -14,6 +16,10 @@ EVENT = prepared()
 NAME = spool_name(EVENT)
 ARCHIVED = "announce kaizen.schedule.archived"
 REFUSED = StoreUnavailable("release the bundle", "Read-only file system")
+
+
+def upper_repo(raw: bytes) -> bytes:
+    return raw.replace(b'"repo": "k', b'"repo": "K')
 
 
 @pytest.fixture
@@ -131,6 +137,37 @@ def test_an_event_whose_blob_and_bundle_are_both_gone_is_not_taken_for_archived(
         assert outcome.cause is Cause.BUNDLE_NOT_THERE
 
 
+def refs(house: House) -> list[bytes]:
+    return [body for key, body in house.store.objects.items() if key.startswith("refs/")]
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [lambda _: b"", lambda raw: raw[:-20], lambda raw: raw.replace(b'"subject"', b'"suBject"'), upper_repo],
+    ids=["empty", "cut", "a key changed", "a value changed"],
+)
+def test_a_reference_that_was_not_kept_as_sent_is_found_out_and_written_again(
+    instead: Callable[[bytes], bytes],
+) -> None:
+    house, right = House(), House()
+    right.process(message(event()))
+    house.store.keeps = lambda call, data: instead(data) if call == "create refs" else data
+
+    assert isinstance(house.process(message(event())), Ack)
+
+    assert refs(house) == refs(right)
+
+
+def test_a_reference_that_is_never_kept_as_sent_is_not_announced(house: House) -> None:
+    house.store.keeps = lambda call, data: b"damage" if call.endswith("refs") else data
+
+    outcome = house.process(message(event()))
+
+    assert isinstance(outcome, Retry)
+    assert outcome.cause is Cause.OBJECT_DAMAGED
+    assert ARCHIVED not in house.journal
+
+
 class TestAStoreWithoutCreateOnlyWrites:
     """The probe found that a second create overwrites, or that none is taken: look first, then write."""
 
@@ -141,7 +178,7 @@ class TestAStoreWithoutCreateOnlyWrites:
 
         assert house.journal == [
             *("open bundle", "read blobs", "replace blobs", "read blobs", "close bundle"),
-            *("read refs", "replace refs", "look for blobs", ARCHIVED),
+            *("read refs", "replace refs", "read refs", "look for blobs", ARCHIVED),
         ]
 
     def test_a_blob_that_is_there_is_not_written_again(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -86,8 +86,8 @@ class _Table:
         for told in (Told(**each) for name, each in report.user_properties if name == "fault"):
             if report.failed:
                 self.broken.add(told.number)
-            elif report.passed and report.when == "call":
-                self.told.append(told)
+            elif report.when == "call" and (report.passed or hasattr(report, "wasxfail")):
+                self.told.append(replace(told, broken=getattr(report, "wasxfail", "")))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         told = [each for each in self.told if each.number not in self.broken]

@@ -50,6 +50,7 @@ class Rig(Kit):
     nats: TunedNats
     ledger: Ledger = field(default_factory=Ledger)
     recovered_s: float | None = None
+    healed_at: float | None = None
 
     @property
     def spool(self) -> Path:
@@ -95,10 +96,15 @@ class Rig(Kit):
         yield
         self.recovered_s = time.monotonic() - began
 
+    def healed(self) -> None:
+        """Say that the fault is over, where more is to be done before `settle`: the recovery counts from here."""
+        self.healed_at = time.monotonic()
+
     def settle(self, within_s: float = DRAINED_WITHIN_S) -> None:
-        """Have the oracle wait until all is done and judge; measures it as the recovery."""
-        with self.recovery():
-            self.judge(within_s)
+        """Have the oracle wait until all is done and judge; the recovery is from `healed`, or else from this call."""
+        began = self.healed_at or time.monotonic()
+        self.judge(within_s)
+        self.recovered_s = time.monotonic() - began
 
     def judge(self, within_s: float = DRAINED_WITHIN_S) -> None:
         """Have the oracle judge; every event of the ledger has to be whole."""

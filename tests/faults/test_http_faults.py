@@ -34,7 +34,7 @@ from tests.faults.http_faults import (
 from tests.faults.http_proxy import HttpFault, HttpProxy
 from tests.faults.proxy import LOOPBACK, Blackhole, Reset
 from tests.servers import access_to
-from tests.store_suite import create, read
+from tests.store_calls import create, read
 
 SOON_S = 10.0
 BODY = b"body of a request"

@@ -39,6 +39,7 @@ def test_workers_leave_a_server_in_lame_duck_mode_for_the_other(rig: Rig) -> Non
             until(first.has_ended, "drained, and ended by itself")
             rig.nats = second
             second.start()
+            rig.healed()
 
         rig.settle()
         assert "lame duck" in first.log.read_text()
@@ -78,7 +79,11 @@ async def reply_subject(client: Client) -> str:
     return message.reply
 
 
-@fault(32, "SIGKILL of nats-server, the last 20 kB of the stream's file cut off", "the ledger names what was lost")
+@fault(
+    32,
+    "SIGKILL of nats-server, the last 20 kB of the stream's file cut off",
+    "the ledger names what was lost, none of it archived; published again, all is whole",
+)
 def test_what_a_power_loss_took_from_the_stream_is_told_and_what_was_archived_stays(rig: Rig) -> None:
     archived = rig.emit_many(100)
     worker = rig.worker()
@@ -140,7 +145,7 @@ REFUSED = [
 @pytest.mark.parametrize(("kind", "told"), REFUSED)
 @fault(
     *(30, "NATS comes back with a certificate of an unknown authority, for another host, expired, or without TLS"),
-    "refused, no password sent; goes on once the certificate is right",
+    "refused, exit 4 at a start; goes on once the certificate is right",
 )
 def test_a_wrong_certificate_of_nats_is_refused(
     rig: Rig, authority: trustme.CA, kind: str, told: str, monkeypatch: pytest.MonkeyPatch

@@ -113,7 +113,7 @@ def sparse(path: Path) -> None:
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "symlink": lambda path: path.symlink_to(path.parent.parent / "secret"),
     "symlink to a directory above": lambda path: path.symlink_to("../.."),
-    "hard link": lambda path: path.hardlink_to(path.parent.parent / "secret"),
+    "hard link": lambda path: path.hardlink_to(path.parent.parent / "another secret"),
     "FIFO": os.mkfifo,
     "directory": Path.mkdir,
     "endless device": lambda path: os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 5)),
@@ -127,7 +127,8 @@ SECRET = b"what only this user may read"
     "refused at once: dead letters `bundle_refused`, `contract_broken`; nothing else read",
 )
 def test_a_hostile_spool_costs_its_own_events_and_no_others(rig: Rig) -> None:
-    (rig.home / "secret").write_bytes(SECRET)
+    for name in ("secret", "another secret"):
+        (rig.home / name).write_bytes(SECRET)
     tried = [name for name in HOSTILE if name != "endless device" or os.geteuid() == 0]  # only root makes devices
     for number, name in enumerate(tried):
         payload = event(occurred_at=f"2026-06-18T09:00:{number:02}Z")

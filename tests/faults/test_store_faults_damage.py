@@ -124,7 +124,6 @@ def test_while_a_store_keeps_something_else_nothing_is_acknowledged(rig: Rig, li
     rig.settle(90)
 
 
-@pytest.mark.xfail(reason="the reference is not read back, and the event is acknowledged without one")
 @pytest.mark.parametrize("kind", ["swallow", "flip"])
 @fault(18, "a store that says 200 and keeps another reference, once", "found by reading back; written again")
 def test_a_reference_that_is_not_kept_as_sent_is_found_out_and_put_right(rig: Rig, link: HttpProxy, kind: str) -> None:

@@ -101,7 +101,7 @@ def test_a_store_that_cannot_be_trusted_any_more_is_waited_for(
 
 @pytest.mark.parametrize(
     "driver",
-    ["boto3", pytest.param("obstore", marks=pytest.mark.xfail(reason="its text is cut down to its last word"))],
+    ["boto3", "obstore"],
 )
 @mostly_slow
 def test_a_wrong_certificate_is_told_as_such_and_stops_the_fetching_at_once(

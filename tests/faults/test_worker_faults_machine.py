@@ -40,7 +40,6 @@ def test_a_bundle_that_finds_no_room_on_the_workers_disk_waits(rig: Rig) -> None
     rig.stop(worker)
 
 
-@pytest.mark.xfail(strict=True, reason="a log line that cannot be written ends the worker")
 @fault(22, "no room for the log", "works on, without a log")
 def test_a_worker_that_has_no_room_for_its_log_works_on(rig: Rig) -> None:
     worker = rig.worker()
