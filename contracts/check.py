@@ -6,16 +6,15 @@ the declared rules together, so that one run names everything there is to mend.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from contracts.registry import Contract, load_contract, subjects
 from contracts.rules import CHECKS, WORTH_A_SWEEP, Context
 from contracts.schema_rules import ROOT, phrase, rule_of
-from contracts.strict_json import Limits, MalformedPayload, parse_payload
+from contracts.strict_json import USUAL_LIMITS, MalformedPayload, parse_payload
 from contracts.suggestion import nearest
 from contracts.timestamps import is_rfc3339
 from contracts.violation import Rule, Severity, Violation, key_token, pointer, show, withhold
@@ -23,9 +22,10 @@ from contracts.violation import Rule, Severity, Violation, key_token, pointer, s
 Profile = Literal["emitter", "consumer"]
 """Who asks: an emitter may send only what the contract names; a consumer reads on past what it does not know."""
 
+_EVERY_STRING: Final = "**"
 
-@dataclass(frozen=True, slots=True)
-class Result:
+
+class Result(NamedTuple):
     """What a check found: `violations` in document order.
 
     `contract` is `subject@version`, or None where none could be told. `is_json` says whether `payload` was
@@ -58,7 +58,7 @@ def check_payload(
     `source` is what reports call the payload. A payload that is not strict JSON is a violation like any other.
     """
     try:
-        payload = parse_payload(raw, contract.limits if contract else Limits())
+        payload = parse_payload(raw, contract.limits if contract else USUAL_LIMITS)
     except MalformedPayload as error:
         rules = (contract or load_contract(next(iter(subjects())))).rules
         found = tuple(_violation(rules[each.rule], each.pointer, each.found) for each in error.malformations)
@@ -66,7 +66,7 @@ def check_payload(
     chosen = contract or choose_contract(payload)
     if chosen is None:
         return Result(source, None, payload, (_no_subject(payload),))
-    found = tuple(_violations(payload, raw, chosen, profile))
+    found = tuple(_violations(payload, chosen, profile))
     return Result(source, chosen.name, payload, found if len(found) < 2 else _in_document_order(payload, found))
 
 
@@ -101,19 +101,24 @@ def _no_subject(payload: object) -> Violation:
     return Violation("event/const", Severity.ERROR, "/event", show(event), expected, near and show(near))
 
 
-def _violations(payload: object, raw: bytes, contract: Contract, profile: Profile) -> Iterator[Violation]:
+def _violations(payload: object, contract: Contract, profile: Profile) -> Iterator[Violation]:
+    """Look at values alone, and ask where they stand only once one is wrong: most payloads are right."""
     validator = _validator(contract.name, profile)
     if not validator.is_valid(payload):
         yield from _schema_violations(payload, validator, contract)
-    text = raw.decode()
-    for rule, params, (kind, check), sweep in _declared(contract.name):
-        if sweep is not None and not sweep(text):
-            continue
-        context = Context(payload, params)
-        for place, value in select(payload, params["at"]):
-            if isinstance(value, kind) and not isinstance(value, bool):
-                for problem in check(value, context):
-                    yield _violation(rule, place, problem.found, problem.nearest)
+    strings = _strings(payload)
+    text = " ".join(strings)
+    for at, path, rules in _declared(contract.name):
+        values = strings if at == _EVERY_STRING else _values(payload, path)
+        for rule, params, (kind, check), sweep in rules:
+            if sweep is not None and not sweep(text):
+                continue
+            context, places = Context(payload, params), None
+            for index, value in enumerate(values):
+                if isinstance(value, kind) and not isinstance(value, bool):
+                    for problem in check(value, context):
+                        places = places or [place for place, _ in select(payload, at)]
+                        yield _violation(rule, places[index], problem.found, problem.nearest)
 
 
 def _violation(rule: Rule, place: str, found: str, near: str | None = None) -> Violation:
@@ -121,12 +126,15 @@ def _violation(rule: Rule, place: str, found: str, near: str | None = None) -> V
 
 
 @cache
-def _declared(name: str) -> list[tuple[Rule, Mapping[str, Any], Any, Any]]:
+def _declared(name: str) -> list[tuple[str, list[str], list[Any]]]:
+    """Group the declared rules by what they look at, so that it is looked up once."""
     contract = load_contract(name)
-    return [
-        (contract.rules[each["id"]], each, CHECKS[each["check"]], WORTH_A_SWEEP.get(each["check"]))
-        for each in contract.declared
-    ]
+    groups: dict[str, list[Any]] = {}
+    for params in contract.declared:
+        check = params["check"]
+        rule = contract.rules[params["id"]]
+        groups.setdefault(params["at"], []).append((rule, params, CHECKS[check], WORTH_A_SWEEP.get(check)))
+    return [(at, at.split("/")[1:], rules) for at, rules in groups.items()]
 
 
 @cache
@@ -187,7 +195,7 @@ def _is_withheld(contract: Contract, place: tuple[str | int, ...]) -> bool:
 
 def select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
     """Yield (pointer, value) for each value that `at` selects: a pointer, `/*` for items, `**` for every string."""
-    if at == "**":
+    if at == _EVERY_STRING:
         yield from ((place, value) for place, value in walk(payload) if isinstance(value, str))
         return
     places = [("", payload)]
@@ -204,6 +212,29 @@ def select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
                 (f"{place}/{step}", value[step]) for place, value in places if isinstance(value, dict) and step in value
             ]
     yield from places
+
+
+def _values(value: Any, path: list[str]) -> Sequence[Any]:
+    """Return the values that `select` lists, without saying where they are."""
+    for number, step in enumerate(path, 1):
+        if step == "*":
+            items = value if isinstance(value, list) else []
+            return [found for item in items for found in _values(item, path[number:])] if path[number:] else items
+        if not isinstance(value, dict) or step not in value:
+            return ()
+        value = value[step]
+    return (value,)
+
+
+def _strings(value: object) -> list[str]:
+    """List every string in the order of `walk`, at a tenth of its cost."""
+    found = []
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]:
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, (dict, list)):
+            found += _strings(item)
+    return found
 
 
 def walk(value: object, place: str = "") -> Iterator[tuple[str, object]]:

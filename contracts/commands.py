@@ -34,6 +34,12 @@ def is_windows_path(path: str) -> bool:
 
 
 @lru_cache(maxsize=1024)
+def plain_words(text: str) -> tuple[str, ...] | None:
+    """Split at its spaces a command that is plain to every shell; None where one might read it otherwise."""
+    return tuple(text.split(" ")) if _PLAIN.fullmatch(text) else None
+
+
+@lru_cache(maxsize=1024)
 def split_command(text: str, *, windows: bool = False, placeholders: bool = False) -> tuple[str, ...]:
     """Split one command into its words, as the shell of the checkout's platform would.
 
@@ -42,8 +48,8 @@ def split_command(text: str, *, windows: bool = False, placeholders: bool = Fals
     Raises:
         UnreadableCommand: unbalanced quotes, a shell operator or an expansion; says which.
     """
-    if _PLAIN.fullmatch(text):
-        return tuple(text.split(" "))
+    if words := plain_words(text):
+        return words
     if placeholders:
         text = _PLACEHOLDER.sub(lambda match: match.group()[1:-1].replace("|", "/"), text)
     return _split_windows(text) if windows else _split_posix(text)
@@ -79,9 +85,11 @@ def option_values(words: tuple[str, ...], option: str) -> list[str | None]:
     """List the values given for an option, as `--option value` or `--option=value`; None where it is cut off."""
     values: list[str | None] = []
     for index, word in enumerate(words):
+        if not word.startswith(option):
+            continue
         if word == option:
             values.append(words[index + 1] if index + 1 < len(words) else None)
-        elif word.startswith(option + "="):
+        elif word[len(option)] == "=":
             values.append(word[len(option) + 1 :])
     return values
 

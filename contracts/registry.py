@@ -12,10 +12,9 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.errors import BadInput
 from contracts.schema_rules import Field, Keyword, field_table, keywords
@@ -26,8 +25,7 @@ from contracts.violation import Rule, Severity, covers
 SPECS = Path(__file__).parent / "specs"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What was decided on a point that the spec leaves open, why, and which rules follow from it."""
 
     point: str
@@ -40,8 +38,7 @@ class Decision:
         return any(covers(pattern, rule) for pattern in self.rules)
 
 
-@dataclass(frozen=True, slots=True)
-class Consumer:
+class Consumer(NamedTuple):
     """A named consumer: the spec's line about it, and each field it relies on with what for."""
 
     name: str
@@ -49,8 +46,7 @@ class Consumer:
     relies_on: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(NamedTuple):
     """One subject in one version. `declared` holds the rules of contract.toml with their parameters."""
 
     subject: str
@@ -151,8 +147,7 @@ def _load(subject: str, version: str) -> Contract:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
+class _Rules(NamedTuple):
     rows: Mapping[str, str]
     lines: Mapping[str, int]
     decisions: tuple[Decision, ...]

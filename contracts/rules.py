@@ -11,10 +11,9 @@ import ntpath
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from contracts.commands import UnreadableCommand, is_windows_path, option_values, split_command
+from contracts.commands import UnreadableCommand, is_windows_path, option_values, plain_words, split_command
 from contracts.secrets import has_url_credentials, is_suspicious, secret_kind
 from contracts.suggestion import nearest
 from contracts.timestamps import is_rfc3339
@@ -22,24 +21,22 @@ from contracts.violation import resolve, show
 
 # What breaks a line or controls a terminal: C0, DEL, C1, LINE SEPARATOR and PARAGRAPH SEPARATOR.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# In JSON text the C0 controls can only be written as escapes.
-_CONTROL_IN_JSON = re.compile("[\\\\\x7f-\x9f\u2028\u2029]")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """Why one value breaks a rule; `nearest` is the nearest valid value, where one is near."""
 
     found: str
     nearest: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Context:
     """What a check may look at beside the value: the whole payload and the rule's parameters."""
 
-    payload: Any
-    params: Mapping[str, Any]
+    __slots__ = ("params", "payload")
+
+    def __init__(self, payload: Any, params: Mapping[str, Any]) -> None:
+        self.payload, self.params = payload, params
 
     def other(self) -> str | None:
         """Return the text that the rule's `equals` points at, or None where there is none."""
@@ -55,12 +52,16 @@ class Context:
 
     def split(self, command: str) -> tuple[str, ...]:
         """Split a command the way its platform does, or raise UnreadableCommand."""
-        return split_command(command, windows=self.is_windows, placeholders=self.params.get("placeholders", False))
+        return plain_words(command) or split_command(
+            command, windows=self.is_windows, placeholders=self.params.get("placeholders", False)
+        )
 
     @property
     def is_windows(self) -> bool:
         """Say whether the command belongs to a Windows checkout."""
-        _, path = resolve(self.payload, self.params.get("paths_like", "/"))
+        if "paths_like" not in self.params:
+            return False
+        _, path = resolve(self.payload, self.params["paths_like"])
         return isinstance(path, str) and is_windows_path(path)
 
 
@@ -178,8 +179,8 @@ CHECKS: Final[Mapping[str, tuple[type | tuple[type, ...], Check]]] = {
 """Check by name, with the type of value it looks at."""
 
 WORTH_A_SWEEP: Final[Mapping[str, Callable[[str], bool]]] = {
-    "no-secret": lambda text: "\\" in text or is_suspicious(text),
-    "no-url-credentials": lambda text: "\\" in text or has_url_credentials(text),
-    "one-line": lambda text: _CONTROL_IN_JSON.search(text) is not None,
+    "no-secret": is_suspicious,
+    "no-url-credentials": has_url_credentials,
+    "one-line": lambda text: not text.isprintable(),
 }
-"""For checks over every string: could the payload's text hold a violation at all? False saves the walk."""
+"""For checks over every string: could any in a text that joins them break the rule? False saves a look at each."""

@@ -7,8 +7,7 @@ field and is one rule: `<field path>/<keyword>`. `tests/test_house.py` refuses a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ROOT: Final = "payload"
 """The field path of the payload itself, in rule ids."""
@@ -22,8 +21,7 @@ _TYPES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One row of the spec's field table: `path` as bundle.format, `type` and `notes` in the spec's words."""
 
     path: str
@@ -36,8 +34,7 @@ class Field:
         return f"{self.path} {self.type} {self.notes}"
 
 
-@dataclass(frozen=True, slots=True)
-class Keyword:
+class Keyword(NamedTuple):
     """One schema keyword at one field: what makes a rule. `field` is its row of the table, if it has one."""
 
     rule: str

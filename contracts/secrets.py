@@ -32,24 +32,27 @@ _AUTHORIZATION = re.compile(
 # `ssh://git@host` names an account that everybody knows; ssh takes no password from there.
 _URL_CREDENTIALS = re.compile(r"(?<![A-Za-z0-9+.-])(?!(?i:git\+)?(?i:ssh)://[^\s/?#@:]+@)[A-Za-z0-9+.-]+://[^\s/?#@]+@")
 
+# A long word that is not all lower case. The look-behind starts each word once: hostile input costs linear time.
+_LONG_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])(?=[a-z_-]*[0-9A-Z])[A-Za-z0-9_-]{20}")
+_ARTIFACTORY = re.compile(r"AP[0-9A-F][A-Za-z0-9]{8}")
 # Everything that a named detector matches contains one of these; tests/contracts/test_secrets.py holds an example
 # of each detector against it. Without one, the 0.3 s import of detect-secrets and its 0.5 ms per string are saved.
-# The look-behind starts each run of letters once, so that hostile input costs linear time.
 _DETECTABLE = re.compile(
-    r"(?<![A-Za-z0-9_-])(?=[a-z_-]*[0-9A-Z])[A-Za-z0-9_-]{20}|AKC[A-Za-z0-9]{10}|AP[0-9A-F][A-Za-z0-9]{8}"
+    rf"{_LONG_TOKEN.pattern}|{_ARTIFACTORY.pattern}|AKC[A-Za-z0-9]{{10}}"
     r"|eyJ|(?i:xox[abposr]-)|PRIVATE KEY|PuTTY-User|AccountKey=|sq0csp-"
     r"|(?i:aws|cloudant|softlayer|hooks\.slack\.com)"
     r"|(?i:key|pwd|pw|pass|password|token)[\"'\]]*\s*(?:[:=]|=>|\s[A-Za-z0-9]{20})"
 )
 
-# The look taken at every payload: substrings and two regexes are ten times as fast as one regex of them all.
+# The look taken at every payload: substrings are ten times as fast as one regex of them all. What any expression
+# above needs is here: one of the words, an Artifactory token, or a word as long as a token.
 _WORDS = (
-    *("pass", "pwd", "pw", "secret", "token", "credential", "key", "bearer", "basic"),
+    *("pass", "pw", "secret", "token", "credential", "key", "bearer", "basic"),
     *("eyj", "xox", "akc", "hooks.slack", "putty", "aws", "cloudant", "softlayer", "sq0csp"),
 )
-_LONG_WORD = re.compile(r"[A-Za-z0-9_-]{20}")
+_LOOKALIKES = {"\u0130": "i", "\u0131": "i", "\u017f": "s", "\u212a": "k"}  # what `(?i)` takes for an ASCII letter
+_SHAPE = bytes(ord("w" if chr(octet).isalnum() or chr(octet) in "_-" else " ") for octet in range(128)) + b" " * 128
 _PIECE = 1024  # characters; no named detector needs more than 200 to see its secret
-_ARTIFACTORY = re.compile(r"AP[0-9A-F][A-Za-z0-9]{8}")
 
 
 class _Detector(Protocol):  # the part of detect_secrets.plugins.base.BasePlugin that is used here
@@ -59,13 +62,20 @@ class _Detector(Protocol):  # the part of detect_secrets.plugins.base.BasePlugin
 
 
 def is_suspicious(text: str) -> bool:
-    """Take the cheap first look: False means that `secret_kind` finds nothing, True that it might."""
-    folded = text.lower()
-    return (
-        any(word in folded for word in _WORDS)
-        or _LONG_WORD.search(text) is not None
-        or _ARTIFACTORY.search(text) is not None
-    )
+    """Take the cheap first look: False means that `secret_kind` finds nothing in the text, True that it might."""
+    folded = _folded(text)
+    for word in _WORDS:  # a generator in `any` would cost more than what it looks for
+        if word in folded:
+            return True
+    has_long_word = b"w" * 20 in text.encode("ascii", "replace").translate(_SHAPE)
+    return (has_long_word and _LONG_TOKEN.search(text) is not None) or _ARTIFACTORY.search(text) is not None
+
+
+def _folded(text: str) -> str:
+    if not text.isascii():
+        for letter, plain in _LOOKALIKES.items():
+            text = text.replace(letter, plain)
+    return text.lower()
 
 
 def has_url_credentials(text: str) -> bool:

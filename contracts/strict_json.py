@@ -10,8 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from contracts.errors import KitError
 from contracts.violation import key_token, pointer, show
@@ -19,13 +18,15 @@ from contracts.violation import key_token, pointer, show
 LARGEST_EXACT_INTEGER: Final = 2**53 - 1  # RFC 7493 section 2.2
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How large and how deeply nested a payload may be: octets, and levels of arrays and objects."""
 
     payload_bytes: int = 65536
     depth: int = 16
 
+
+USUAL_LIMITS: Final = Limits()
+"""What holds where no contract says otherwise."""
 
 EXPECTED: Final = {
     "boundary/size": "at most {payload_bytes} bytes in all: metadata and a command, never repo contents",
@@ -40,8 +41,7 @@ EXPECTED: Final = {
 """The rules of this module, by id, with what each expects; they hold for every contract."""
 
 
-@dataclass(frozen=True, slots=True)
-class Malformation:
+class Malformation(NamedTuple):
     """One reason why a payload is not strict JSON: the rule, the JSON pointer, and what was found."""
 
     rule: str
@@ -64,7 +64,7 @@ class _Irregular(ValueError):
     """Something only strict JSON refuses; the slow path says what."""
 
 
-def parse_payload(raw: bytes, limits: Limits = Limits()) -> Any:
+def parse_payload(raw: bytes, limits: Limits = USUAL_LIMITS) -> Any:
     """Parse one payload strictly.
 
     Raises:
@@ -156,8 +156,7 @@ def _reasons(raw: bytes, limits: Limits) -> Iterator[Malformation]:
     yield from _walk(value, ())
 
 
-@dataclass(frozen=True, slots=True)
-class _Bad:
+class _Bad(NamedTuple):
     """Stands in the parsed value for a number that must not be there."""
 
     text: str

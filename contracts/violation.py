@@ -6,9 +6,8 @@ Values are shown cut, and never where they may hold a secret.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from contracts.secrets import may_be_secret
 
@@ -22,8 +21,7 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule of a contract: what is expected, and where the spec or a decision says so.
 
     `id` is stable, `<field path>/<keyword>`; it is API. `spec` is a line of the spec, verbatim, or
@@ -38,8 +36,7 @@ class Rule:
     decision: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(NamedTuple):
     """One broken rule at one place.
 
     `pointer` is an RFC 6901 JSON pointer ('' is the whole payload). `found` and `expected` are phrases
@@ -110,7 +107,7 @@ def withhold(value: object) -> str:
 def resolve(payload: Any, at: str) -> tuple[bool, Any]:
     """Look a JSON pointer up: (True, value), or (False, None) where nothing is there."""
     for token in at.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~")
+        key = token.replace("~1", "/").replace("~0", "~") if "~" in token else token
         if isinstance(payload, dict) and key in payload:
             payload = payload[key]
         elif isinstance(payload, list) and key.isascii() and key.isdigit() and int(key) < len(payload):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import replace
+from collections.abc import Generator, Iterator
+from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import click
 
@@ -35,9 +36,22 @@ from contracts.violation import Severity, Violation, printable
     help="An emitter may send only what the contract names; a consumer reads past keys it does not know."
     "  [default: emitter]",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=1,
+    metavar="N",
+    help="Check in N processes at once, 0 for one a core. They read ahead: for thousands of payloads.  [default: 1]",
+)
 @report_options
 def check(
-    files: tuple[str, ...], *, jsonl: bool, name: str | None, profile: Profile | None, options: ReportOptions
+    files: tuple[str, ...],
+    *,
+    jsonl: bool,
+    name: str | None,
+    profile: Profile | None,
+    jobs: int,
+    options: ReportOptions,
 ) -> Exit:
     """Check payload FILEs against their contract; '-' reads standard input.
 
@@ -47,19 +61,15 @@ def check(
     config = options.configured
     name = name or (config.contract if config else None)
     profile = profile or (cast("Profile | None", config.profile) if config else None)
-    asked = _Asked(
-        contract=load_contract(name) if name else None,
-        profile=profile or "emitter",
-        jsonl=jsonl,
-    )
+    asked = _Asked(contract=load_contract(name) if name else None, profile=profile or "emitter")
+    outcomes = _outcomes(asked, _units(files, jsonl=jsonl), jobs or os.cpu_count() or 1)
     unreadable = []
-    with reporting(options, rules=("fixture/breaks",)) as run:
-        for file in files:
-            try:
-                for result in _readable_results(file, asked):
-                    run.add(result)
-            except BadInput as error:
-                unreadable.append(str(error))
+    with reporting(options, rules=("fixture/breaks",)) as run, closing(outcomes):
+        for outcome in outcomes:
+            if isinstance(outcome, BadInput):
+                unreadable.append(str(outcome))
+            else:
+                run.add(outcome)
         if unreadable:
             raise BadInput("\n".join(unreadable))
         if not run.tally.payloads:
@@ -71,56 +81,100 @@ def check(
     return run.status
 
 
+class _Unit(NamedTuple):
+    """What is checked as one payload: a file or one line of it; `raw` is None where it has still to be read."""
+
+    file: str
+    path: Path | None
+    line: int | None = None
+    raw: bytes | None = None
+
+    @property
+    def source(self) -> str:
+        name = self.file if self.path else "<stdin>"
+        return f"{name}:{self.line}" if self.line else name
+
+    def unreadable(self, error: OSError) -> BadInput:
+        return BadInput(f"cannot read {printable(self.file)}: {error.strerror or error}")
+
+
 class _Asked(NamedTuple):
-    """What the command line asks of every file."""
+    """What the command line asks of every payload."""
 
     contract: Contract | None
     profile: Profile
-    jsonl: bool
 
-    def reproduce(self, file: str, line: int | None = None) -> str | None:
+    def reproduce(self, unit: _Unit) -> str | None:
         """Return the command that makes this check alone; None for what came through a pipe."""
-        if file == "-":
+        if unit.path is None:
             return None
-        words = ["contracts", "check", "-" if line else f"./{file}" if file.startswith("-") else file]
+        file = f"./{unit.file}" if unit.file.startswith("-") else unit.file
+        words = ["contracts", "check", "-" if unit.line else file]
         if self.contract:
             words += ["--contract", self.contract.name]
         if self.profile != "emitter":
             words += ["--profile", self.profile]
         command = shlex.join(words)
-        return f"sed -n '{line}p' -- {shlex.quote(file)} | {command}" if line else command
+        return f"sed -n '{unit.line}p' -- {shlex.quote(unit.file)} | {command}" if unit.line else command
 
 
-def _readable_results(file: str, asked: _Asked) -> Iterator[Result]:
-    """Tell a file that cannot be read from a report that cannot be written: only the first is raised in here."""
+def _units(files: tuple[str, ...], *, jsonl: bool) -> Iterator[_Unit | BadInput]:
+    """List what there is to check, in order; an error stands where a file cannot be read."""
+    for file in files:
+        whole = _Unit(file, None if file == "-" else Path(file))
+        try:
+            if jsonl:
+                yield from _lines(whole)
+            elif whole.path:
+                yield whole
+            elif (raw := sys.stdin.buffer.read()).strip():
+                yield whole._replace(raw=raw)
+        except OSError as error:
+            yield whole.unreadable(error)
+
+
+def _lines(whole: _Unit) -> Iterator[_Unit]:
+    with whole.path.open("rb") if whole.path else nullcontext(sys.stdin.buffer) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                yield _Unit(whole.file, whole.path, number, line)
+
+
+def _outcomes(asked: _Asked, units: Iterator[_Unit | BadInput], jobs: int) -> Generator[Result | BadInput, None, None]:
+    """Check each unit, in order."""
+    if jobs == 1:
+        yield from (_outcome(asked, unit) for unit in units)
+    else:
+        from contracts.cli.jobs import in_order
+
+        yield from in_order(partial(_outcome, asked), units, jobs)
+
+
+def _outcome(asked: _Asked, unit: _Unit | BadInput) -> Result | BadInput:
+    """Check one unit; the result goes without its payload, which no report shows and another process would send."""
+    if isinstance(unit, BadInput):
+        return unit
     try:
-        yield from _results(file, asked)
-    except OSError as error:
-        raise BadInput(f"cannot read {printable(file)}: {error.strerror or error}") from None
-
-
-def _results(file: str, asked: _Asked) -> Iterator[Result]:
-    source = "<stdin>" if file == "-" else file
-    fixture = None if file == "-" else Path(file)
-    with ExitStack() as stack:
-        stream: BinaryIO = stack.enter_context(fixture.open("rb")) if fixture else sys.stdin.buffer
-        if asked.jsonl:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    result = check_payload(
-                        line, source=f"{source}:{number}", contract=asked.contract, profile=asked.profile
-                    )
-                    reproduce = asked.reproduce(file, number) if result.violations else None
-                    yield replace(result, fixture=fixture, fixture_line=number, reproduce=reproduce)
-            return
-        if fixture and is_case(fixture):
-            result = _case_result(fixture, source, asked.profile)
+        if unit.path and not unit.line and is_case(unit.path):
+            result = _case_result(unit.path, unit.source, asked.profile)
         else:
-            raw = stream.read()
-            if not raw.strip() and fixture is None:
-                return
-            result = check_payload(raw, source=source, contract=asked.contract, profile=asked.profile)
-        yield replace(result, fixture=fixture, reproduce=asked.reproduce(file))
+            raw = unit.path.read_bytes() if unit.raw is None and unit.path else unit.raw or b""
+            result = check_payload(raw, source=unit.source, contract=asked.contract, profile=asked.profile)
+    except BadInput as error:
+        return error
+    except OSError as error:
+        return unit.unreadable(error)
+    reproduce = asked.reproduce(unit) if result.violations else None
+    return Result(
+        result.source,
+        result.contract,
+        None,
+        result.violations,
+        is_json=result.is_json,
+        fixture=unit.path,
+        reproduce=reproduce,
+        fixture_line=unit.line,
+    )
 
 
 def _case_result(path: Path, source: str, profile: Profile) -> Result:
@@ -136,4 +190,4 @@ def _case_result(path: Path, source: str, profile: Profile) -> Result:
         found=f"broken rules: {', '.join(sorted(broken)) or 'none'}",
         expected=f"exactly those that the fixture names: {', '.join(sorted(case.breaks))}",
     )
-    return replace(result, violations=(*result.violations, mismatch))
+    return result._replace(violations=(*result.violations, mismatch))

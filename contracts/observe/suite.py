@@ -9,7 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -109,7 +109,7 @@ class Suite:
         verdicts, unchecked = [], None
         for count, result in self._results(run):
             mine = tuple(each for each in result.violations if group_of(each.rule) == group)
-            verdicts.append(self.policy.judge(replace(result, violations=mine), _golden_text(run)))
+            verdicts.append(self.policy.judge(result._replace(violations=mine), _golden_text(run)))
             if not mine and group != "behaviour" and (not count or not (result.is_json or group == "payload")):
                 unchecked = str(result.violations[0]) if result.violations else "no event"
         return verdicts, unchecked

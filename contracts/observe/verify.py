@@ -114,7 +114,7 @@ def verify(emitter: Emitter, contract: Contract, scenarios: list[Scenario]) -> I
             observed = observe(emitter, stage)
             for count, result in _results(emitter, contract, stage, observed):
                 fixture = scenario.golden_path if scenario else None
-                yield count, replace(result, fixture=fixture, reproduce=emitter.reproduce(scenario))
+                yield count, result._replace(fixture=fixture, reproduce=emitter.reproduce(scenario))
 
 
 def observe(emitter: Emitter, stage: Stage | None = None) -> Observed:
@@ -193,7 +193,7 @@ def _results(
         # What the contract says of a place already needs no second finding that it also differs there.
         at_fault = {each.pointer for each in result.violations if each.severity is Severity.ERROR}
         more = [each for each in more if not each.pointer or each.pointer not in at_fault]
-        yield 1, replace(result, violations=(*behaviour, *result.violations, *more))
+        yield 1, result._replace(violations=(*behaviour, *result.violations, *more))
         behaviour = ()
 
 

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts import Severity, check_payload, load_contract
-from contracts.check import choose_contract
+from contracts.check import _strings, _values, choose_contract, select
 from contracts.corpus import cases
 from contracts.violation import pointer
 from tests.contracts.builders import ARCHIVED, PREPARED, SPEC_EXAMPLE, check, event, found
@@ -215,3 +215,19 @@ def _objects(value: Any, *path: str) -> list[tuple[tuple[str, ...], dict[str, An
     if not isinstance(value, dict):
         return []
     return [(path, value), *(item for name, child in value.items() for item in _objects(child, *path, name))]
+
+
+@given(JSON, st.lists(st.sampled_from(["*", "a", "b"]), max_size=4))
+def test_values_are_those_that_are_selected_with_their_places(payload: Any, path: list[str]) -> None:
+    payload = {"a": [{"b": payload}, payload], "b": {"a": [payload, [payload]]}}
+    at = "".join(f"/{step}" for step in path)
+
+    assert list(_values(payload, path)) == [value for _, value in select(payload, at)]
+    assert _strings(payload) == [value for _, value in select(payload, "**")]
+    assert _strings(None) == []
+
+
+def test_two_rules_on_one_string_are_both_told_wherever_it_is() -> None:
+    result = check(event(session_close=["kaizen-agentic coach", "kaizen-agentic\tcoach --token hunter2-hunter2"]))
+
+    assert found(result) == [("boundary/secret", "/session_close/1"), ("boundary/one-line", "/session_close/1")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,7 @@ def test_json_holds_against_hostile_text(text: str) -> None:
 def test_the_digest_of_a_contract_follows_its_files(tmp_path: Path) -> None:
     contract = load_contract(PREPARED)
     files = {path.relative_to(contract.folder): path.read_bytes() for path in contract.folder.rglob("*.*")}
-    copy = replace(contract, folder=tmp_path)
+    copy = contract._replace(folder=tmp_path)
     for path, content in files.items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(content)

@@ -84,11 +84,11 @@ def test_sarif_names_files_from_the_working_directory_never_by_absolute_path(
     result = hostile("ü b#c?")
 
     assert _uris(result) == [("fixtures/ü b#c?.json", "%SRCROOT%")]
-    absolute = Result(**{name: getattr(result, name) for name in Result.__slots__} | {"fixture": Path.cwd() / "x"})
+    absolute = result._replace(fixture=Path.cwd() / "x")
     assert _uris(absolute) == [("x", "%SRCROOT%")]
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "checkout"))
     assert _uris(absolute) == [("sub/x", "%SRCROOT%")]
-    outside = Result(**{name: getattr(result, name) for name in Result.__slots__} | {"fixture": tmp_path / "y"})
+    outside = result._replace(fixture=tmp_path / "y")
     assert _uris(outside) == [(f"file://{tmp_path / 'y'}", None)]
     assert str(tmp_path) not in write("sarif", [result, absolute])
 
@@ -128,7 +128,7 @@ def _unescaped(text: str, *escapes: str) -> str:
 
 def test_an_annotation_names_file_line_and_rule() -> None:
     result = check_payload(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source="a,b:c.json")
-    result = Result(*(getattr(result, name) for name in list(Result.__slots__)[:5]), fixture=Path("a,b:c.json"))
+    result = result._replace(fixture=Path("a,b:c.json"))
 
     ((level, properties, message),) = _annotations(write("github", [result]))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts import InvalidTimestamp, KitError, parse_rfc3339
+from contracts import InvalidTimestamp, KitError, parse_rfc3339, timestamps
 from contracts.timestamps import is_rfc3339
 
 VALID = {
@@ -128,6 +128,7 @@ def test_an_invalid_time_is_refused_with_the_part_that_is_wrong(text: str, probl
     assert problem in refused.value.problem
     assert repr(text) in str(refused.value)
     assert isinstance(refused.value, KitError)
+    assert not is_rfc3339(text)
 
 
 @given(
@@ -153,6 +154,12 @@ def test_a_text_is_accepted_exactly_where_the_grammar_and_the_ranges_of_the_rfc_
 @given(st.text(alphabet="0123456789-:.TtZz+ \n\u0661\uff11", max_size=30))
 def test_any_text_is_accepted_or_refused_and_nothing_else(text: str) -> None:
     assert is_rfc3339(text) == _is_accepted_by_the_rfc(text)
+
+
+@given(st.from_regex(timestamps._PLAINLY_VALID, fullmatch=True))
+def test_what_is_accepted_at_a_glance_is_what_the_rfc_accepts_and_can_be_read(text: str) -> None:
+    assert _is_accepted_by_the_rfc(text)
+    assert parse_rfc3339(text).tzinfo is UTC
 
 
 def test_what_is_no_text_is_no_time() -> None:
