@@ -19,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 from archiver.core.announcement import FAILED, dead_letter, dead_letter_id
 from archiver.core.backoff import BACKOFF
 from archiver.core.breaker import Breaker, State
+from archiver.core.limiter import Limiter
 from archiver.core.outcome import Ack, Cause, Dead, Outcome, Retry
 from archiver.core.values import Message
 from archiver.errors import BusSilent, BusUnavailable, StoreUnavailable
@@ -34,7 +35,7 @@ _PROGRESS_FOR_S = 600.0  # a worker that needs longer than ten minutes for one m
 class Consumer:
     """One worker.
 
-    `slots` is how many messages it works on at once; times are seconds. `probe` asks the store whether it is
+    `limiter` says how many messages it works on at once; times are seconds. `probe` asks the store whether it is
     there, and raises StoreUnavailable where it is not; `chance` gives [0, 1).
     """
 
@@ -47,7 +48,7 @@ class Consumer:
     health: Health
     watchdog: Watchdog
     worker: str
-    slots: int
+    limiter: Limiter
     ack_wait_s: float
     grace_s: float
     chance: Callable[[], float]
@@ -64,7 +65,7 @@ class Consumer:
         try:
             while not stop.is_set():
                 working = {task for task in working if not task.done()}
-                free = self.breaker.allows(self.slots) - len(working)
+                free = self.breaker.allows(self.limiter.limit) - len(working)
                 if self.breaker.state is State.OPEN:
                     await self._look_for_the_store(stop)
                 elif free <= 0:
@@ -133,13 +134,14 @@ class Consumer:
         log = self.log.bind(sequence=message.sequence, deliveries=message.deliveries)
         try:
             async with self._progress(delivery):
+                began_s = _now_s()
                 try:
                     outcome = await self.process(message)
                 except Exception as defect:
                     log.exception("defect in the archiver; please report it")
                     wait_s = BACKOFF[Cause.DEFECT].delay_s(message.deliveries, self.chance())
                     outcome = Retry(wait_s, Cause.DEFECT, repr(defect))
-            self._note(outcome)
+            self._note(outcome, began_s)
             await self._carry_out(delivery, outcome, log)
         except BusUnavailable as error:
             # Unanswered, it comes again, and what is stored already is found.
@@ -151,8 +153,9 @@ class Consumer:
                 await delivery.retry(0)
             raise
 
-    def _note(self, outcome: Outcome) -> None:
+    def _note(self, outcome: Outcome, began_s: float) -> None:
         self.breaker.note(outcome)
+        self.limiter.note(outcome, began_s=began_s, ended_s=_now_s())
         if self.breaker.state is State.CLOSED:
             self.health.fine("store")
         elif isinstance(outcome, Retry):
@@ -200,6 +203,10 @@ class Consumer:
             yield
         finally:
             ticker.cancel()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

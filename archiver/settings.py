@@ -59,8 +59,11 @@ class Settings(BaseSettings):
         "archiver"
     )
     store: Annotated[Literal["obstore", "boto3"], Field(description="driver of the data path")] = "obstore"
-    slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand")] = 16
+    slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand at most")] = 64
     store_timeout_s: Annotated[float, Field(gt=0, description="silence after which a call to the store failed")] = 20.0
+    compression: Annotated[
+        Literal["auto", "off"], Field(description="auto: a bundle is stored as zstd where that saves a tenth")
+    ] = "off"
     max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused")] = 2 << 30
     bundle_deadline_s: Annotated[float, Field(ge=0, description="how late a bundle may be")] = 900.0
     ack_wait_s: Annotated[float, Field(ge=1, description="silence after which NATS delivers again")] = 60.0

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from archiver.archive import Archive, Identity
 from archiver.consume import Consumer
 from archiver.core.capabilities import Capabilities
+from archiver.core.limiter import Limiter
 from archiver.health import Health
 from archiver.patience import patiently
 from archiver.pipeline import Pipeline
@@ -82,7 +83,8 @@ def make_archive(settings: Settings, store: ObjectStore, *, create_only: bool = 
         worker=settings.worker,
         version=version("kaizen-event-kit"),
     )
-    return Archive(store, SystemClock(), identity, patiently, create_only=create_only)
+    compress = settings.compression == "auto"
+    return Archive(store, SystemClock(), identity, patiently, create_only=create_only, compress=compress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def make_consumer(
         health=Health(log),
         watchdog=Watchdog(world.inbox, log),
         worker=settings.worker,
-        slots=settings.slots,
+        limiter=Limiter(settings.slots),
         ack_wait_s=ack_wait_s,
         grace_s=settings.grace_s,
         chance=random.random,

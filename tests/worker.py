@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from archiver.consume import Consumer
+from archiver.core.limiter import Limiter
 from archiver.core.outcome import Ack, Dead, DeadReason, Outcome
 from archiver.errors import BusUnavailable
 from archiver.health import Health
@@ -25,7 +26,7 @@ SOON_S = 10.0
 Process = Callable[[Message], Awaitable[Outcome]]
 
 
-def consumer(inbox: MemoryInbox, process: Process, **changes: Any) -> Consumer:
+def consumer(inbox: MemoryInbox, process: Process, *, slots: int = 4, **changes: Any) -> Consumer:
     log = changes.get("log") or structlog.wrap_logger(structlog.testing.ReturnLogger())
     made = {
         "dead_letters": RecordingAnnouncer(),
@@ -36,7 +37,7 @@ def consumer(inbox: MemoryInbox, process: Process, **changes: Any) -> Consumer:
         "watchdog": Watchdog(inbox, log),
         "chance": lambda: 0.0,
         "worker": "w",
-        "slots": 4,
+        "limiter": Limiter(slots),
         "ack_wait_s": 60.0,
         "grace_s": SOON_S,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from contracts import NatsAccess
+
 
 @click.command()
 @click.option("--until-idle", is_flag=True, help="Stop once nothing is waiting; for jobs and demos.")
 @click.option("--keep", is_flag=True, help="Leave archived bundles where emitters put them.  [default: take them away]")
-def run(*, until_idle: bool, keep: bool) -> Exit:
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes.")
+@click.option("--supervised", is_flag=True, hidden=True, help="One of several: stops when standard input ends.")
+def run(*, until_idle: bool, keep: bool, workers: int, supervised: bool) -> Exit:
     """Archive prepared bundles until told to stop.
 
     While the store or NATS is away nothing is lost and nothing ends: it waits, and goes on. A bus that is
@@ -35,25 +40,45 @@ def run(*, until_idle: bool, keep: bool) -> Exit:
 
     SIGTERM or Ctrl-C: fetches nothing more, finishes what is in hand within ARCHIVER_GRACE_S, hands the rest
     back, exits 0. A second signal exits 130 at once; nothing is lost, it is delivered again.
+
+    With --workers N, that many processes do so, each by a name of its own. One that ends is started
+    again after a second, and after up to 30 where that goes on; with --until-idle the others do its work. Settings
+    that cannot be used end all.
     """
     from archiver.sources import require_sources
 
-    settings = load_settings()
+    settings, access = load_settings(), nats_access()
     require_sources(settings)
-    tally = asyncio.run(_run(settings, until_idle=until_idle, release=not keep))
+    if workers > 1:
+        return Exit(asyncio.run(_supervise(settings, workers, until_idle=until_idle)))
+    tally = asyncio.run(_run(settings, access, until_idle=until_idle, release=not keep, supervised=supervised))
     click.echo(", ".join(f"{count} {name}" for name, count in sorted(tally.items())) or "nothing was waiting")
     return Exit.OK
 
 
-async def _run(settings: Settings, *, until_idle: bool, release: bool) -> Counter[str]:
+async def _supervise(settings: Settings, workers: int, *, until_idle: bool) -> int:
+    import random
+
+    from archiver.logs import open_log
+    from archiver.supervisor import Supervisor, this_command
+
+    log = open_log(settings.log_format)
+    command = this_command("--workers", "1", "--supervised")
+    supervisor = Supervisor(command, workers, settings.worker, settings.grace_s, log, random.random)
+    with _stopping(again=supervisor.kill) as stop:
+        return await supervisor.run(stop, until_idle=until_idle)
+
+
+async def _run(
+    settings: Settings, access: NatsAccess, *, until_idle: bool, release: bool, supervised: bool
+) -> Counter[str]:
     from archiver.adapters.jetstream import JetStreamAnnouncer, JetStreamInbox
     from archiver.logs import open_log
     from archiver.sources import open_sources
     from archiver.wiring import World, make_consumer, open_store, probe_store
 
     log = open_log(settings.log_format).bind(worker=settings.worker)
-    access = nats_access()
-    with _stopping() as stop:
+    with _told_to_stop() if supervised else _stopping() as stop:
         async with open_store(settings):
             found = await probe_store(settings)
         log.info("the store was probed", **asdict(found))
@@ -91,21 +116,45 @@ def _report_to(log: FilteringBoundLogger) -> Callable[[Exception], Awaitable[Non
 
 
 @contextmanager
-def _stopping() -> Iterator[asyncio.Event]:
-    """Set an event at the first SIGTERM or SIGINT; end the process at the second."""
+def _stopping(again: Callable[[], None] = lambda: None) -> Iterator[asyncio.Event]:
+    """Set an event at the first SIGTERM or SIGINT; at the second call `again` and end the process."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
 
     def told() -> None:
         if stop.is_set():
+            again()
             os._exit(Exit.INTERRUPTED)  # whoever asks twice wants no more clean-up; the bus delivers again
         stop.set()
 
+    with _at_signals(told):
+        yield stop
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[asyncio.Event]:
+    """Set an event when standard input ends, and at any signal, however often: when to give up is the supervisor's."""
+    stop, loop, stdin = asyncio.Event(), asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def ended() -> None:
+        loop.remove_reader(stdin)
+        stop.set()
+
+    loop.add_reader(stdin, ended)
+    try:
+        with _at_signals(stop.set):
+            yield stop
+    finally:
+        loop.remove_reader(stdin)
+
+
+@contextmanager
+def _at_signals(told: Callable[[], None]) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT)
     for number in numbers:
         loop.add_signal_handler(number, told)
     try:
-        yield stop
+        yield
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)

@@ -39,10 +39,10 @@ class Breaker:
 
     def note(self, outcome: Outcome) -> None:
         """Take an outcome into account; while open, only probes count: what comes in is from before."""
-        works = _works(outcome)
-        if works is None or self.state is State.OPEN:
+        worked = works(outcome)
+        if worked is None or self.state is State.OPEN:
             return
-        if works:
+        if worked:
             self.state, self._failures, self._openings = State.CLOSED, 0, 0
             return
         self._failures += 1
@@ -66,7 +66,7 @@ class Breaker:
         self._openings += 1
 
 
-def _works(outcome: Outcome) -> bool | None:
+def works(outcome: Outcome) -> bool | None:
     """Say whether store and bus did their work for this message; None where they were not asked."""
     match outcome:
         case Ack() | Retry(cause=Cause.BUNDLE_NOT_THERE) | Dead(reason=DeadReason.BUNDLE_MISSING):

@@ -63,6 +63,11 @@ class Entry:
         return f"blobs/v1/sha256/{self.digest[:2]}/{self.digest}.{self.ending}"
 
     @property
+    def blob_keys(self) -> tuple[str, str]:
+        """Where the bundle may be: as it is, or compressed."""
+        return self.blob_key, f"{self.blob_key}.zst"
+
+    @property
     def ref_key(self) -> str:
         repo, agent = (quote(self.fields[name], safe="").replace(".", "%2E") for name in ("repo", "agent"))
         day = datetime.fromisoformat(self.fields["occurred_at"]).astimezone(UTC).date()

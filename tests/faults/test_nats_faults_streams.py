@@ -86,7 +86,7 @@ def test_what_is_deleted_is_told_and_used_again_once_it_is_back(rig: Rig, delete
     before = rig.objects()
 
     rig.on_the_bus(delete)
-    assert "Deleted" in worker.wait_for('"not ready"')
+    assert "archiver init" in worker.wait_for('"not ready"')
     rig.archiver("init")
     if missing == "stream":
         rig.emit(*old)  # the bundles too: the emitter does not know that they were archived

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.kit import Rig
 from tests.faults.ledger import Entry, Ledger, alive, dead, entries
-from tests.faults.oracle import Found, judge
+from tests.faults.oracle import Found, judge, zstd
 
 BUCKET, PREFIX = "archive", "part"
 FIRST, SECOND, *_ = entries(2)
@@ -68,6 +68,20 @@ def test_what_the_promise_allows_is_no_damage() -> None:
     found.objects[half.blob_key] = half.bundle
 
     assert judge(noted, found, bucket=BUCKET, prefix=PREFIX).damage == {}
+
+
+@pytest.mark.parametrize(("held", "wrong"), [(FIRST.bundle, []), (b"#", ["its blob holds other bytes"])])
+def test_a_compressed_blob_is_judged_by_what_it_holds(held: bytes, wrong: list[str]) -> None:
+    found = whole()
+    _, packed = FIRST.blob_keys
+    found.objects[packed] = zstd.compress(held)
+    del found.objects[FIRST.blob_key]
+    found.objects[FIRST.ref_key] = reference(FIRST, bundle={"key": packed})
+    found.follow_ups[0] = follow_up(FIRST, key=f"{PREFIX}/{packed}")
+
+    damage = judge(ledger(), found, bucket=BUCKET, prefix=PREFIX).damage
+
+    assert damage == ({FIRST.name: wrong} if wrong else {})
 
 
 TWIN = FIRST.ref_key.replace("/agent=coach/", "/agent=other/")

@@ -11,7 +11,7 @@ from tests.e2e.kit import until
 from tests.faults.http_proxy import Forward, HttpFault, HttpProxy, Message
 from tests.faults.kit import Rig
 
-SLOTS = 32
+SLOTS = 24
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ def test_a_store_with_a_line_is_asked_for_less_within_ten_seconds_and_for_more_w
     rig: Rig, link: HttpProxy
 ) -> None:
     far = link.fault = Line(takes_s=0.1)
-    rig.emit_many(900)
+    rig.emit_many(600)
     worker = rig.worker(ARCHIVER_SLOTS=str(SLOTS))
     until(lambda: len(far.asking) >= 0.8 * SLOTS, "a store that is far away is asked for much at once")
 
-    overloaded = link.fault = Line(at_once=1, takes_s=0.02)
+    overloaded = link.fault = Line(at_once=1, takes_s=0.03)
     with rig.recovery():
-        until(lambda: len(overloaded.asking) >= SLOTS / 2, "what was in hand stands in line")
+        until(lambda: len(overloaded.asking) >= 0.8 * SLOTS, "what was in hand stands in line")
         until(lambda: len(overloaded.asking) <= SLOTS / 2, "it is asked for less")
     assert rig.recovered_s
     assert rig.recovered_s < 10
