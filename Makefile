@@ -39,6 +39,11 @@ bench: $(READY) ## Measure ours and its peers side by side; prints medians and r
 	@$(BIN)/python -m tests.bench.startup
 	@$(BIN)/python -m tests.bench.throughput
 	@$(BIN)/python -m tests.bench.plugin
+	@$(BIN)/python -m tests.bench.small_bundles
+	@$(BIN)/python -m tests.bench.large_bundles
+	@$(BIN)/python -m tests.bench.workers
+	@$(BIN)/python -m tests.bench.latency
+	@$(BIN)/python -m tests.bench.backlog
 
 clean: ## Remove everything that the other targets made
 	@rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
-from archiver.core.keys import blob_key, conflict_key, ref_key
+from archiver.compression import NotUnpackable, Unpacker, packed
+from archiver.core.keys import IDENTITY, blob_key, conflict_key, content_type, ref_key
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
 from archiver.core.values import Stored
 from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, ObjectUnusable, StoreUnavailable
@@ -22,8 +23,8 @@ from contracts import PreparedEvent, format_rfc3339
 
 _CHUNK_BYTES = 1 << 18
 _LARGE_BYTES = 1 << 20
-_LARGE_READS = 4  # at once: they keep a store busy, and each may hold 3 MiB in the driver's buffers
-_CONTENT_TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json"}
+_LARGE_UPLOADS = 4  # at once: they keep a store busy; more would only have each other wait for their answers
+_LARGE_READS = 2  # they outrun the uploads, and each may hold 3 MiB in the driver's buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ class Archive:
     patience: Patience
     create_only: bool = True
     """Whether the store keeps the first of two writes that both ask for a new key, as a probe of it has shown."""
-    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_READS))
+    compress: bool = False
+    """Whether a bundle is compressed where that saves a tenth."""
+    _uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_UPLOADS))
+    _reads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LARGE_READS))
 
     async def store_bundle(self, event: PreparedEvent, bundle: Bundle) -> StoredBundle:
         """Store a bundle under its digest, read it back and hash again: steps (3) to (5).
@@ -57,34 +61,34 @@ class Archive:
             DigestMismatch: what reads back is wrong, also after it was written once more.
         """
         digest, size = await _hash(bundle)  # (3)
-        key = blob_key(digest, event.bundle.ending)
-        content_type = _CONTENT_TYPES[event.bundle.ending]
-        metadata = {"content-sha256": digest, "content-length": str(size), "codec": "identity"}
+        async with packed(bundle.file, size, digest, None if self.compress else IDENTITY) as blob:
+            key = blob_key(digest, event.bundle.ending, blob.codec)
 
-        async def write(put: Callable[..., Awaitable[Stored]]) -> str | None:
-            bundle.file.seek(0)
-            stored = await put(key, bundle.file, sha256=digest, content_type=content_type, metadata=metadata)
-            return stored.version_id
+            async def write(put: Callable[..., Awaitable[Stored]]) -> str | None:
+                async with _turn(self._uploads, size):
+                    blob.file.seek(0)
+                    return (await put(key, blob.file, **blob.about(key))).version_id
 
-        version_id = None
-        if self.create_only:
-            with suppress(KeyTaken):  # our own lost answer, the same bundle of another event, or damage: (5) tells
-                version_id = await self.patience(lambda: write(self.store.create))  # (4)
-        if await self._read_back(key, size) != digest:  # (5)
-            # Safe to overwrite: whatever else is under this key is wrong by the key's own word.
-            version_id = await self.patience(lambda: write(self.store.replace))
-            found = await self._read_back(key, size)
-            if found != digest:
-                raise DigestMismatch(key, digest, found or "that of nothing")
+            version_id = None
+            if self.create_only:
+                with suppress(KeyTaken):  # our own lost answer, the same bundle of another event, or damage: (5) tells
+                    version_id = await self.patience(lambda: write(self.store.create))  # (4)
+            found = await self._read_back(key, size)  # (5)
+            if found.digest != digest:
+                # Safe to overwrite: whatever else is under this key is wrong by the key's own word.
+                version_id = await self.patience(lambda: write(self.store.replace))
+                found = await self._read_back(key, size)
+                if found.digest != digest:
+                    raise DigestMismatch(key, digest, found.digest or "that of nothing")
         return StoredBundle(
             bucket=self.identity.bucket,
             key=key,
             version_id=version_id or "",
             sha256=digest,
             bytes=size,
-            stored_bytes=size,
-            codec="identity",
-            content_type=content_type,
+            stored_bytes=found.stored_bytes,
+            codec=blob.codec,
+            content_type=content_type(key),
             declared_bytes=event.bundle.bytes,
             size_matches=size == event.bundle.bytes,
             obtained_from=bundle.obtained_from,
@@ -153,7 +157,7 @@ class Archive:
 
     async def _create(self, key: str, raw: bytes) -> bool:
         put = self.store.create if self.create_only else self.store.replace
-        if not self.create_only and await self._digest_of(key) is not None:
+        if not self.create_only and await self._digest_of(key):
             return False
         try:
             await self.patience(lambda: put(key, raw, **_about(raw)))
@@ -170,27 +174,55 @@ class Archive:
             raise ObjectUnusable(f"read {key}", f"it references event {record.event_sha256}")
         return record
 
-    async def _read_back(self, key: str, size: int) -> str | None:
-        if size <= _LARGE_BYTES:
-            return await self._digest_of(key)
-        async with self._large:
-            return await self._digest_of(key)
+    async def _read_back(self, key: str, size: int) -> ReadBack:
+        async with _turn(self._reads, size):
+            return await self.patience(lambda: read_back(self.store, key, size))
 
-    async def _digest_of(self, key: str) -> str | None:
-        async def read() -> str:
-            digest = sha256()
-            async for chunk in self.store.read(key):
-                digest.update(chunk)
-            return digest.hexdigest()
+    async def _digest_of(self, key: str) -> str:
+        return (await self.patience(lambda: read_back(self.store, key))).digest
 
-        try:
-            return await self.patience(read)
-        except KeyMissing:
-            return None
+
+def _turn(turns: asyncio.Semaphore, size: int) -> AbstractAsyncContextManager[None]:
+    """Wait for a turn, where the bundle is large."""
+    return turns if size > _LARGE_BYTES else nullcontext()
 
 
 def _about(raw: bytes) -> dict[str, Any]:
     return {"sha256": sha256(raw).hexdigest(), "content_type": "application/json", "metadata": {}}
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """What is under a key: the digest and size of its unpacked bytes, and how many are stored.
+
+    `digest` is '' where nothing is there, or where it cannot be unpacked: `why` says which.
+    """
+
+    digest: str = ""
+    size_bytes: int = 0
+    stored_bytes: int = 0
+    is_there: bool = True
+    why: str = ""
+
+
+async def read_back(store: ObjectStore, key: str, limit_bytes: int | None = None) -> ReadBack:
+    """Read an object to its end and hash what it holds, in bounded memory; `limit_bytes` bounds what it may hold.
+
+    Raises:
+        StoreUnavailable: the store failed.
+    """
+    digest, unpacker, stored = sha256(), Unpacker(key, limit_bytes), 0
+    try:
+        async for chunk in store.read(key):
+            stored += len(chunk)
+            for piece in unpacker.feed(chunk):
+                digest.update(piece)
+        unpacker.end()
+    except KeyMissing:
+        return ReadBack(is_there=False, why="nothing")
+    except NotUnpackable as error:
+        return ReadBack(stored_bytes=stored, why=str(error))
+    return ReadBack(digest.hexdigest(), unpacker.size_bytes, stored)
 
 
 async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:

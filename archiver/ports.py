@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol, TypeVar
 
-from archiver.core.values import Backlog, Listed, Message, Stored
+from archiver.core.values import Backlog, Folder, Listed, Message, Stored
 from contracts import PreparedEvent
 
 T = TypeVar("T")
@@ -65,8 +65,22 @@ class ObjectStore(Protocol):
             StoreUnavailable: nothing is known.
         """
 
-    def list(self, prefix: str) -> AsyncIterator[Listed]:
-        """List keys that start with `prefix`, in ascending order of their UTF-8 bytes."""
+    def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
+        """List keys that start with `prefix`, page by page; given `after`, only those that are listed after that key.
+
+        They come folder by folder, in ascending order of their UTF-8 bytes, but a store may have the folder `a/`
+        before `a-b/`.
+
+        Raises:
+            StoreUnavailable: at any page. What was listed stands, and its last key is where to go on.
+        """
+
+    async def folder(self, prefix: str) -> Folder:
+        """List what is directly in a folder; `prefix` ends with a slash, or is ''. Held whole: for folders of folders.
+
+        Raises:
+            StoreUnavailable: the store failed.
+        """
 
     async def delete(self, key: str) -> None:
         """Remove an object; nothing happens where there is none. For `archiver gc` alone: workers need no such right.

@@ -6,17 +6,21 @@ import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import BinaryIO
 
 from archiver.archive import read_whole
-from archiver.core.keys import BLOBS, REFERENCES, day_in, digest_in, is_digest, ref_prefix
+from archiver.compression import NotUnpackable, Packed, Unpacker
+from archiver.core.keys import BLOBS, REFERENCES, codec_in, day_in, digest_in, is_digest, key_segment, ref_prefix
 from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, read_reference
 from archiver.errors import DigestMismatch, KeyMissing, NotArchived, ObjectUnusable, StoreUnavailable
+from archiver.listing import in_any_order, in_order
+from archiver.parallel import in_turn
+from archiver.patience import patiently
 from archiver.pipeline import validate
 from archiver.ports import ObjectStore
 from contracts import PreparedEvent
@@ -41,29 +45,38 @@ class Stray:
 async def references(
     store: ObjectStore, *, repo: str | None = None, agent: str | None = None, since: datetime | None = None
 ) -> AsyncIterator[Entry | Stray]:
-    """List references in the order of their keys: by repo, agent, day and event.
+    """List references repo by repo, agent by agent and day by day, as they are read; a few are in memory.
 
-    `since` compares with the event's `occurred_at`. Without `repo`, `agent` is looked for in every repo.
+    `since` compares with the event's `occurred_at`. With `repo`, only what is that repo's is listed; `agent` without
+    it costs a listing of all, and reads only what the keys say is that agent's.
 
     Raises:
         StoreUnavailable: the store failed.
     """
     first_day = since.astimezone(UTC).date().isoformat() if since else ""
-    async for listed in store.list(ref_prefix(repo, agent)):
-        if day_in(listed.key) < first_day:
-            continue
+    of_agent = f"/agent={key_segment(agent)}/" if agent else ""
+
+    async def keys() -> AsyncIterator[str]:
+        async for listed in in_order(store, ref_prefix(repo, agent)):
+            if day_in(listed.key) >= first_day and of_agent in listed.key:
+                yield listed.key
+
+    async def look(key: str) -> Entry | Stray | None:
         try:
-            entry = Entry(listed.key, read_reference(await read_whole(store, listed.key, MAX_BYTES)))
+            entry = Entry(key, read_reference(await patiently(lambda: read_whole(store, key, MAX_BYTES))))
         except KeyMissing:
-            continue  # deleted since it was listed
+            return None  # deleted since it was listed
         except (NotAReference, ObjectUnusable) as error:
-            yield Stray(listed.key, str(error))
-            continue
+            return Stray(key, str(error))
         event = event_of(entry.reference)
         if isinstance(event, Dead):
-            yield Stray(listed.key, f"its event is none: {event.detail}")
-        elif (agent is None or event.agent == agent) and (since is None or event.occurred_at >= since):
-            yield entry
+            return Stray(key, f"its event is none: {event.detail}")
+        is_wanted = (agent is None or event.agent == agent) and (since is None or event.occurred_at >= since)
+        return entry if is_wanted else None
+
+    async for found in in_turn(keys(), look):
+        if found:
+            yield found
 
 
 def event_of(reference: Reference) -> PreparedEvent | Dead:
@@ -75,17 +88,19 @@ def event_of(reference: Reference) -> PreparedEvent | Dead:
     return validate(payload, source="")
 
 
-async def resolve(store: ObjectStore, name: str) -> tuple[str, str]:
-    """Resolve an event key, a reference key or a blob key to (blob key, SHA-256 of the bundle).
+async def resolve(store: ObjectStore, name: str) -> tuple[str, str, int | None]:
+    """Resolve an event key, a reference key or a blob key to blob key, SHA-256 and size of the bundle.
 
-    An event key alone costs a listing of the references; a reference key costs one read.
+    The size is None where only the blob's key is known.
+
+    An event key alone costs a listing of all references; a reference key costs one read.
 
     Raises:
         NotArchived: nothing answers to the name; says what a name looks like.
         StoreUnavailable: the store failed.
     """
     if name.startswith(BLOBS) and (digest := digest_in(name)):
-        return name, digest
+        return name, digest, None
     try:
         if name.startswith(REFERENCES):
             reference = await _reference(store, name)
@@ -95,31 +110,59 @@ async def resolve(store: ObjectStore, name: str) -> tuple[str, str]:
             raise NotArchived(name, "expected an event key (64 hex), a key under refs/v1/ or one under blobs/v1/")
     except KeyMissing:
         raise NotArchived(name, "archiver ls shows what is") from None
-    return reference.bundle.key, reference.bundle.sha256
+    return reference.bundle.key, reference.bundle.sha256, reference.bundle.bytes
 
 
 @asynccontextmanager
-async def checked_bundle(store: ObjectStore, blob_key: str, sha256_hex: str) -> AsyncIterator[BinaryIO]:
-    """Fetch a bundle to a temporary file and check its digest before anybody sees a byte of it.
+async def checked_bundle(
+    store: ObjectStore, blob_key: str, sha256_hex: str, limit_bytes: int
+) -> AsyncIterator[BinaryIO]:
+    """Fetch a bundle to a temporary file, unpacked, and check its digest before anybody sees a byte of it.
+
+    `limit_bytes` is how large it may be: a small blob can hold more than a disk does.
 
     Raises:
-        DigestMismatch: the blob is damaged.
+        DigestMismatch: the blob is damaged, or holds more than that.
         NotArchived: the blob is not there.
         StoreUnavailable: the store failed.
     """
+    async with _fetched(store, blob_key, sha256_hex, Unpacker(blob_key, limit_bytes), as_stored=False) as blob:
+        yield blob.file
+
+
+def checked_blob(store: ObjectStore, blob_key: str, sha256_hex: str) -> AbstractAsyncContextManager[Packed]:
+    """Fetch a blob to a temporary file as it is stored, and check the digest of what it holds; see `checked_bundle`."""
+    return _fetched(store, blob_key, sha256_hex, Unpacker(blob_key), as_stored=True)
+
+
+@asynccontextmanager
+async def _fetched(
+    store: ObjectStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, *, as_stored: bool
+) -> AsyncIterator[Packed]:
     # In memory up to 8 MiB, in a file without a name beyond.
     with tempfile.SpooledTemporaryFile(max_size=8 << 20) as file:
-        digest = sha256()
+        digest, digest_as_stored, stored = sha256(), sha256(), 0
         try:
             async for chunk in store.read(blob_key):
-                digest.update(chunk)
-                file.write(chunk)
+                stored += len(chunk)
+                digest_as_stored.update(chunk)
+                if as_stored:
+                    file.write(chunk)
+                for piece in unpacker.feed(chunk):
+                    digest.update(piece)
+                    if not as_stored:
+                        file.write(piece)
+            unpacker.end()
         except KeyMissing:
             raise NotArchived(blob_key, "its blob is missing from the bucket; restore it from a copy") from None
+        except NotUnpackable as error:
+            raise DigestMismatch(blob_key, sha256_hex, f"unknown, since {error}") from None
         if digest.hexdigest() != sha256_hex:
             raise DigestMismatch(blob_key, sha256_hex, digest.hexdigest())
         file.seek(0)
-        yield file  # type: ignore[misc] # a SpooledTemporaryFile is a BinaryIO in all but name
+        # A SpooledTemporaryFile is a BinaryIO in all but name.
+        stored_as = digest_as_stored.hexdigest()
+        yield Packed(file, stored, stored_as, codec_in(blob_key), unpacker.size_bytes)  # type: ignore[arg-type]
 
 
 def copy_out(source: BinaryIO, target: BinaryIO) -> None:
@@ -135,7 +178,8 @@ async def _reference(store: ObjectStore, key: str) -> Reference:
 
 
 async def _ref_key_of(store: ObjectStore, event_key: str) -> str:
-    async for listed in store.list(REFERENCES):
-        if listed.key.endswith(f"/{event_key}.json"):
-            return listed.key
+    async with aclosing(in_any_order(store, REFERENCES)) as everything:
+        async for listed in everything:
+            if listed.key.endswith(f"/{event_key}.json"):
+                return listed.key
     raise KeyMissing(event_key)

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from archiver.archive import digest_of
-from archiver.core.keys import TRASH, blob_in_trash
+from archiver.compression import Packed, packed
+from archiver.core.keys import TRASH, blob_in_trash, codec_in
 from archiver.core.reference import StoredBundle
 from archiver.errors import BundleMissing, BundleRefused, DigestMismatch, KeyTaken, NotArchived
 from archiver.patience import patiently
-from archiver.ports import Body, BundleSource, ObjectStore
-from archiver.reading import checked_bundle
+from archiver.ports import BundleSource, ObjectStore
+from archiver.reading import checked_blob
 from contracts import PreparedEvent
 
 
@@ -44,8 +45,8 @@ class Mender:
         """
         if copy := self._copies.get(bundle.key):
             try:
-                async with checked_bundle(self.store, copy, bundle.sha256) as file:
-                    await self._replace(bundle, file)
+                async with checked_blob(self.store, copy, bundle.sha256) as blob:
+                    await self._replace(bundle, blob)
             except (DigestMismatch, NotArchived):
                 pass
             else:
@@ -56,7 +57,9 @@ class Mender:
             async with self.bundles.open(event) as opened:
                 if await digest_of(opened) != bundle.sha256:
                     return ""
-                await self._replace(bundle, opened.file)
+                codec = codec_in(bundle.key)
+                async with packed(opened.file, opened.size_bytes, bundle.sha256, codec) as blob:
+                    await self._replace(bundle, blob)
         except (BundleMissing, BundleRefused):
             return ""
         return opened.obtained_from
@@ -70,10 +73,5 @@ class Mender:
             return False
         return True
 
-    async def _replace(self, bundle: StoredBundle, body: Body) -> None:
-        metadata = {"content-sha256": bundle.sha256, "content-length": str(bundle.bytes), "codec": bundle.codec}
-        await patiently(
-            lambda: self.store.replace(
-                bundle.key, body, sha256=bundle.sha256, content_type=bundle.content_type, metadata=metadata
-            )
-        )
+    async def _replace(self, bundle: StoredBundle, blob: Packed) -> None:
+        await patiently(lambda: self.store.replace(bundle.key, blob.file, **blob.about(bundle.key)))

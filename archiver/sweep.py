@@ -9,7 +9,8 @@ after it has acted:
 
 Say that gc deletes a blob which the worker has read back at (1). If (2) comes before (c), gc sees the record and
 puts the blob back. If (2) comes after (c), then so does (3), hence after (b): the worker finds nothing, does not
-acknowledge, and is given the event again, whose bundle it still has. No clock and no lock is needed, only a store
+acknowledge, and is given the event again, whose bundle it still has. (c) lists folder by folder and takes its time;
+a record that comes meanwhile comes after (b), whether it is seen or not. No clock and no lock is needed, only a store
 whose reads and listings show every write that was answered, as S3, MinIO and SeaweedFS promise. The age of a blob
 saves work, not data: what is being archived just now is left alone.
 
@@ -21,9 +22,9 @@ anything, so beside one nothing is deleted. A damaged blob is not deleted either
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -32,10 +33,12 @@ from archiver.core.capabilities import PROBES
 from archiver.core.keys import BLOBS, CONFLICTS, REFERENCES, TRASH, blob_in_trash, digest_in, trash_key
 from archiver.core.reference import MAX_BYTES, NotAReference, read_reference
 from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, NotArchived, ObjectUnusable, StoreUnavailable
+from archiver.listing import in_any_order
 from archiver.parallel import in_parallel
 from archiver.patience import patiently
 from archiver.ports import ObjectStore
-from archiver.reading import checked_bundle
+from archiver.reading import checked_blob
+from archiver.scratch import Scratch, Table
 from contracts import KitError
 
 
@@ -71,15 +74,21 @@ class RecordUnreadable(KitError):
 class Sweep:
     """One run over an archive; `run` names its copies and is used by no other.
 
-    In memory is what was listed, about 1 KiB for each object.
+    `listed` counts what is there, `chosen` the records that are to be read, `records` those that were. What was
+    listed is noted in a temporary file, so that an archive of any size takes the same memory.
     """
 
     store: ObjectStore
     run: str
     older_than: timedelta
-    _read: set[tuple[str, datetime]] = field(default_factory=set)
-    _needed: set[str] = field(default_factory=set)
-    _missed: list[str] = field(default_factory=list)
+    listed: int = 0
+    chosen: int = 0
+    records: int = 0
+
+    def __post_init__(self) -> None:
+        scratch = Scratch()
+        self._new, self._read, self._needed = (Table(scratch, name) for name in ("new", "read", "needed"))
+        self._missed, self._leftovers, self._gone = (Table(scratch, name) for name in ("missed", "leftovers", "gone"))
 
     async def store_time(self) -> datetime:
         """Ask the store for its time, by writing an object and deleting it: both rights are needed anyway.
@@ -96,46 +105,53 @@ class Sweep:
             raise StoreUnavailable(f"list {key}", "it was written, and is not listed")
         return times[0]
 
-    async def leftovers(self, now: datetime) -> list[Swept]:
-        """List what may go, by the store's time `now`; deletes nothing.
+    async def look(self, now: datetime) -> None:
+        """Find what may go, by the store's time `now`; deletes nothing.
 
         Raises:
             RecordUnreadable: what that record refers to is unknown.
             StoreUnavailable: the store failed.
+            BadInput: there is no room for the temporary file.
         """
         await self._read_records()
-        found = []
         for what, prefix in (("orphan", BLOBS), ("probe", PROBES), ("copy", TRASH)):
-            async for listed in self.store.list(prefix):
-                digest = digest_in(listed.key)
-                if what == "copy" and digest in self._needed:
-                    self._missed.append(listed.key)
-                if what == "orphan" and (digest is None or digest in self._needed):
+            async for listed in in_any_order(self.store, prefix):
+                self.listed += 1
+                digest = digest_in(listed.key) or ""
+                is_needed = digest in self._needed
+                if what == "copy" and is_needed:
+                    self._missed[listed.key] = None
+                if what == "orphan" and (is_needed or not digest):
                     continue
                 if now - listed.modified_at >= self.older_than:
-                    found.append(Swept(what, listed.key, listed.size_bytes))
-        return found
+                    self._leftovers[listed.key] = astuple(Swept(what, listed.key, listed.size_bytes))
 
-    async def delete(self, leftovers: list[Swept]) -> AsyncIterator[Swept]:
-        """Delete what `leftovers` listed, in the order of the argument above; yields what became of each.
+    def leftovers(self) -> Iterator[Swept]:
+        """Return what `look` found, in the order of the keys."""
+        return (Swept(*told) for _, told in self._leftovers.items())
+
+    async def delete(self) -> AsyncIterator[Swept]:
+        """Delete what `look` found, in the order of the argument above; yields what became of each.
 
         Raises:
-            RecordUnreadable, StoreUnavailable: the run is over; the next one puts back what is needed.
+            RecordUnreadable, StoreUnavailable, BadInput: the run is over; the next one puts back what is needed.
         """
         for copy in self._missed:
             await self._put_back(copy)
-        for each in leftovers:
+        for each in self.leftovers():
             if each.what != "orphan":
-                yield await self._gone(each)
-        gone = [await self._set_aside(each) for each in leftovers if each.what == "orphan"]  # (a) and (b)
+                yield await self._delete_once(each)
+        for each in self.leftovers():
+            if each.what == "orphan":
+                self._gone[each.key] = astuple(await self._set_aside(each))  # (a) and (b)
         await self._read_records()  # (c)
-        for each in gone:
-            aside = Swept("copy", trash_key(self.run, each.key), each.size_bytes)
-            is_needed = digest_in(each.key) in self._needed
+        for key, told in self._gone.items():
+            each, aside = Swept(*told), Swept("copy", trash_key(self.run, key), told[2])
+            is_needed = (digest_in(key) or "") in self._needed
             if is_needed:
                 await self._put_back(aside.key)  # (d)
             yield replace(each, why="put back: it is referred to since") if is_needed and not each.why else each
-            if not each.is_in_doubt and (left := await self._gone(aside)).why:
+            if not each.is_in_doubt and (left := await self._delete_once(aside)).why:
                 yield left
 
     async def _set_aside(self, orphan: Swept) -> Swept:
@@ -147,9 +163,9 @@ class Sweep:
             pass  # our own lost answer: no other run uses this name
         except DigestMismatch:
             return replace(orphan, why="it is damaged; look at it, then delete it by hand")
-        return await self._gone(orphan)
+        return await self._delete_once(orphan)
 
-    async def _gone(self, each: Swept) -> Swept:
+    async def _delete_once(self, each: Swept) -> Swept:
         """Delete in one attempt: of two, one that seemed to fail could yet arrive after the blob is written again."""
         try:
             await self.store.delete(each.key)
@@ -159,15 +175,22 @@ class Sweep:
 
     async def _read_records(self) -> None:
         """Read the references and conflict records that are new, and note which bundles they refer to."""
+        for prefix in (REFERENCES, CONFLICTS):
+            async for listed in in_any_order(self.store, prefix):
+                self.listed += 1
+                written = listed.modified_at.isoformat()
+                if self._read.get(listed.key) != written:
+                    self._new[listed.key] = self._read[listed.key] = written
+        self.chosen += len(self._new)
         async for digests in in_parallel(self._new_records(), self._digests_in):
-            self._needed |= digests
+            self.records += 1
+            for digest in digests:
+                self._needed[digest] = None
 
     async def _new_records(self) -> AsyncIterator[str]:
-        for prefix in (REFERENCES, CONFLICTS):
-            async for listed in self.store.list(prefix):
-                if (listed.key, listed.modified_at) not in self._read:
-                    self._read.add((listed.key, listed.modified_at))
-                    yield listed.key
+        for key in self._new:
+            self._new.discard(key)
+            yield key
 
     async def _digests_in(self, key: str) -> set[str]:
         try:
@@ -177,7 +200,7 @@ class Sweep:
         except (NotAReference, ObjectUnusable) as error:
             raise RecordUnreadable(key, str(error)) from None
         # Both, since in a damaged record they may differ, and either may be the true one.
-        return {str(bundle.sha256), digest_in(str(bundle.key)) or ""}
+        return {str(bundle.sha256), digest_in(str(bundle.key)) or str(bundle.sha256)}
 
     async def _put_back(self, copy: str) -> None:
         with suppress(NotArchived, KeyTaken, DigestMismatch):  # another run, or the worker, was quicker
@@ -188,13 +211,7 @@ class Sweep:
         digest = digest_in(source) or ""
 
         async def copy() -> None:
-            async with checked_bundle(self.store, source, digest) as file:
-                await self.store.create(
-                    target,
-                    file,
-                    sha256=digest,
-                    content_type="application/json" if source.endswith(".json") else "text/markdown; charset=utf-8",
-                    metadata={"content-sha256": digest, "codec": "identity"},
-                )
+            async with checked_blob(self.store, source, digest) as blob:
+                await self.store.create(target, blob.file, **blob.about(source))
 
         await patiently(copy)

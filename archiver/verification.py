@@ -1,8 +1,8 @@
 """Look an archive over: every record says what is true, every blob is what its name says and is referred to.
 
 A record is a reference or the record of a conflict. What is there is listed once; then each record is read, and
-each blob when the first record that refers to it is read, so that a blob is read once and never held. In memory
-is what was listed, about 1 KiB for each object.
+each blob when the first record that refers to it is read, so that a blob is read once and never held. What was
+listed is noted in a temporary file, so that an archive of any size takes the same memory.
 
 What appears or goes while this runs is no damage: blobs are written before their references and listed before
 them, so a young blob that nothing refers to is told apart, and an object that was deleted since is passed over.
@@ -15,21 +15,35 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from random import Random
+from heapq import heappush, heappushpop
 
-from archiver.archive import read_whole
+from archiver.archive import ReadBack, read_back, read_whole
 from archiver.core.capabilities import PROBES
 from archiver.core.flaws import Flaw
-from archiver.core.keys import BLOBS, CONFLICTS, REFERENCES, TRASH, blob_key, conflict_key, day_in, digest_in, ref_key
+from archiver.core.keys import (
+    BLOBS,
+    CONFLICTS,
+    IDENTITY,
+    REFERENCES,
+    TRASH,
+    blob_key,
+    blob_keys,
+    codec_in,
+    conflict_key,
+    day_in,
+    digest_in,
+    ref_key,
+)
 from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, StoredBundle, read_reference
-from archiver.core.values import Listed
 from archiver.errors import KeyMissing, ObjectUnusable
+from archiver.listing import in_any_order, whole
 from archiver.parallel import in_parallel
 from archiver.patience import patiently
 from archiver.ports import ObjectStore
 from archiver.reading import event_of
 from archiver.repair import Mender
+from archiver.scratch import Scratch, Table
 from contracts import PreparedEvent
 
 
@@ -54,6 +68,7 @@ class Selection:
 class Verification:
     """One look over an archive. Records, blobs and bytes are counted as they are read.
 
+    `listed` counts what is there; `chosen` is how many records are to be read, and 0 until all is listed.
     `grace` is how young a blob without a reference may be before it is an orphan.
     """
 
@@ -61,74 +76,82 @@ class Verification:
     now: datetime
     grace: timedelta
     mender: Mender | None = None
+    listed: int = 0
+    chosen: int = 0
     records: int = 0
     blobs: int = 0
     bytes_read: int = 0
-    _unclaimed: dict[str, Listed] = field(default_factory=dict)
-    _sizes: dict[str, int | asyncio.Task[int]] = field(default_factory=dict)
-    _strange: list[Flaw] = field(default_factory=list)
+    _reading: dict[str, asyncio.Task[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        scratch = Scratch()
+        self._records, self._unclaimed, self._sizes = (Table(scratch, name) for name in ("records", "blobs", "sizes"))
 
     async def flaws(self, selection: Selection) -> AsyncIterator[Flaw]:
         """Yield what is found, as it is found.
 
         Raises:
             StoreUnavailable: the store failed; what was found until then stands.
+            BadInput: there is no room for the temporary file.
         """
         if self.mender:
             await self.mender.look_for_copies()
-        async for found in in_parallel(self._chosen(selection), lambda one: self._record(one, selection.since)):
+        if selection.is_everything:
+            async for flaw in self._list_everything():
+                yield flaw
+        else:
+            await self._list(selection)
+        self.chosen = len(self._records)
+        async for found in in_parallel(self._chosen(), lambda key: self._record(key, selection.since)):
             for flaw in found:
                 yield flaw
-        for flaw in self._strange:
-            yield flaw
-        for blob in self._unclaimed.values():
-            age = self.now - blob.modified_at
+        for key, (size, written) in self._unclaimed.items():
+            age = self.now - datetime.fromisoformat(written)
             name = "blob/orphan" if age >= self.grace else "blob/unreferenced-yet"
-            found_there = f"{blob.size_bytes} bytes, written {blob.modified_at:%Y-%m-%d %H:%M:%S}Z"
-            yield Flaw(name, blob.key, found_there, "a reference or a conflict record that refers to it")
+            found_there = f"{size} bytes, written {written[:19].replace('T', ' ')}Z"
+            yield Flaw(name, key, found_there, "a reference or a conflict record that refers to it")
 
-    async def _chosen(self, selection: Selection) -> AsyncIterator[Listed]:
-        if selection.is_everything:
-            async for listed in self._everything():
-                yield listed
-            return
-        random, held = Random(selection.seed), list[Listed]()  # noqa: S311 - a sample, no secret
-        seen = 0
+    async def _chosen(self) -> AsyncIterator[str]:
+        for key in self._records:
+            yield key
+
+    async def _list(self, selection: Selection) -> None:
         first_day = selection.since.astimezone(UTC).date().isoformat() if selection.since else ""
-        async for listed in self.store.list(REFERENCES):
+        drawn: list[tuple[int, str]] = []  # the sample so far; the largest number, negated, is first
+        async for listed in in_any_order(self.store, REFERENCES):
+            self.listed += 1
             if day_in(listed.key) < first_day:
                 continue
             if selection.sample is None:
-                yield listed
+                self._records[listed.key] = None
                 continue
-            seen += 1  # a reservoir: each of all the references seen so far is held with the same chance
-            place = random.randrange(seen)
-            if len(held) < selection.sample:
-                held.append(listed)
-            elif place < selection.sample:
-                held[place] = listed
-        for listed in held:
-            yield listed
+            # Each key has a number by the seed, and the smallest are the sample: in whatever order they are listed.
+            number = -int.from_bytes(sha256(f"{selection.seed} {listed.key}".encode()).digest()[:8])
+            if len(drawn) < selection.sample:
+                heappush(drawn, (number, listed.key))
+            else:
+                heappushpop(drawn, (number, listed.key))
+        for _, key in drawn:
+            self._records[key] = None
 
-    async def _everything(self) -> AsyncIterator[Listed]:
-        """Yield the records; set blobs and strange objects aside. Blobs come first: `b` is before `c` and `r`."""
-        async for listed in self.store.list(""):
+    async def _list_everything(self) -> AsyncIterator[Flaw]:
+        """Note the records and the blobs, and yield what is neither."""
+        async for listed in whole(self.store):
+            self.listed += 1
             key, size = listed.key, f"{listed.size_bytes} bytes"
             if key.startswith((REFERENCES, CONFLICTS)):
-                yield listed
+                self._records[key] = None
             elif key.startswith(BLOBS):
-                if key in _names(digest_in(key) or ""):
-                    self._unclaimed[key] = listed
+                if key in blob_keys(digest_in(key) or ""):
+                    self._unclaimed[key] = (listed.size_bytes, listed.modified_at.isoformat())
                 else:
-                    name = f"{BLOBS}<2 hex>/<64 hex>.md or .json"
-                    self._strange.append(Flaw("blob/misnamed", key, size, name))
+                    yield Flaw("blob/misnamed", key, size, f"{BLOBS}<2 hex>/<64 hex>.md or .json, or with .zst")
             elif key.startswith(TRASH):
-                self._strange.append(Flaw("gc/interrupted", key, size, "nothing: gc deletes its copies at its end"))
+                yield Flaw("gc/interrupted", key, size, "nothing: gc deletes its copies at its end")
             elif not key.startswith(PROBES):
-                self._strange.append(Flaw("object/unknown", key, size, "blobs/, refs/ and conflicts/ only"))
+                yield Flaw("object/unknown", key, size, "blobs/, refs/ and conflicts/ only")
 
-    async def _record(self, listed: Listed, since: datetime | None) -> list[Flaw]:
-        key = listed.key
+    async def _record(self, key: str, since: datetime | None) -> list[Flaw]:
         kind = "reference" if key.startswith(REFERENCES) else "conflict"
         try:
             raw = await patiently(lambda: read_whole(self.store, key, MAX_BYTES))
@@ -171,10 +194,10 @@ class Verification:
             return ""
 
     async def _bundle(self, kind: str, key: str, bundle: StoredBundle, event: PreparedEvent | None) -> list[Flaw]:
-        said_key, names = str(bundle.key), _names(str(bundle.sha256))
+        said_key, names = str(bundle.key), blob_keys(str(bundle.sha256))
         for name in (said_key, *names):
-            self._unclaimed.pop(name, None)
-        wanted = blob_key(str(bundle.sha256), event.bundle.ending) if event else said_key
+            self._unclaimed.discard(name)
+        wanted = blob_key(str(bundle.sha256), event.bundle.ending, bundle.codec) if event else said_key
         if said_key not in names or said_key != wanted:
             return [Flaw(f"{kind}/wrong-bundle", key, f"bundle {said_key}", f"{wanted}, by the digest in it")]
         found: list[Flaw] = []
@@ -182,7 +205,9 @@ class Verification:
         declared = event.bundle.bytes if event else bundle.declared_bytes
         said = (bundle.bytes, bundle.stored_bytes, bundle.declared_bytes, bundle.size_matches)
         size = bundle.bytes if size < 0 else size
-        true = (size, size, declared, size == declared)
+        # zstd does not promise the same frame at each version, so a blob that was written again may have another size.
+        stored = size if codec_in(said_key) == IDENTITY else bundle.stored_bytes
+        true = (size, stored, declared, size == declared)
         if said != true:
             told = "bytes {}, stored_bytes {}, declared_bytes {}, size_matches {}"
             found.append(Flaw(f"{kind}/wrong-bundle", key, told.format(*said), told.format(*true)))
@@ -190,48 +215,37 @@ class Verification:
 
     async def _size_of(self, key: str, bundle: StoredBundle, event: PreparedEvent | None, found: list[Flaw]) -> int:
         """Return the size of a blob that is what its name says, or -1; the first to ask gets what was found."""
-        if bundle.key not in self._sizes:
-            task = self._sizes[bundle.key] = asyncio.create_task(self._blob(key, bundle, event, found))
-            self._sizes[bundle.key] = await task
-        size = self._sizes[bundle.key]
-        return await size if isinstance(size, asyncio.Task) else size
+        if (size := self._sizes.get(bundle.key)) is not None:
+            return int(size)
+        if task := self._reading.get(bundle.key):
+            return await task
+        task = self._reading[bundle.key] = asyncio.create_task(self._blob(key, bundle, event, found))
+        try:
+            size = self._sizes[bundle.key] = await task
+        finally:
+            del self._reading[bundle.key]
+        return size
 
     async def _blob(self, key: str, bundle: StoredBundle, event: PreparedEvent | None, found: list[Flaw]) -> int:
         self.blobs += 1
-        digest, size = await self._read(bundle.key)
-        if digest == bundle.sha256:
-            return size
+        there = await self._read(bundle.key)
+        if there.digest == bundle.sha256:
+            return there.size_bytes
         flaw = Flaw(
-            "blob/damaged" if digest else "blob/missing",
+            "blob/damaged" if there.is_there else "blob/missing",
             bundle.key,
-            f"{size} bytes, SHA-256 {digest}" if digest else "nothing",
+            there.why or f"{there.size_bytes} bytes, SHA-256 {there.digest}",
             f"{bundle.bytes} bytes, SHA-256 {bundle.sha256}",
             key,
         )
         if self.mender and (source := await self.mender.write_blob(bundle, event)):
-            digest, size = await self._read(bundle.key)
-            if digest == bundle.sha256:
+            there = await self._read(bundle.key)
+            if there.digest == bundle.sha256:
                 flaw = replace(flaw, repaired=f"written again from {source}")
         found.append(flaw)
-        return size if flaw.repaired else -1
+        return there.size_bytes if flaw.repaired else -1
 
-    async def _read(self, key: str) -> tuple[str, int]:
-        """Return digest and size of an object; the digest is '' where there is none."""
-
-        async def read() -> tuple[str, int]:
-            digest, size = sha256(), 0
-            async for chunk in self.store.read(key):
-                digest.update(chunk)
-                size += len(chunk)
-            return digest.hexdigest(), size
-
-        try:
-            digest, size = await patiently(read)
-        except KeyMissing:
-            return "", 0
-        self.bytes_read += size
-        return digest, size
-
-
-def _names(digest: str) -> tuple[str, str]:
-    return blob_key(digest, "md"), blob_key(digest, "json")
+    async def _read(self, key: str) -> ReadBack:
+        there = await patiently(lambda: read_back(self.store, key))
+        self.bytes_read += there.stored_bytes
+        return there

@@ -20,6 +20,7 @@ from archiver.adapters.memory import MemoryStore
 from archiver.archive import Archive, Identity
 from archiver.core.outcome import Outcome
 from archiver.core.reference import Reference, read_reference
+from archiver.core.values import Folder
 from archiver.errors import BundleMissing
 from archiver.pipeline import Pipeline
 from archiver.ports import Backlog, Body, Bundle, Message, Stored
@@ -170,8 +171,11 @@ class RecordingStore(_Fake):
         self.note(f"look for {key.partition('/')[0]}")
         return await self.memory.holds(key)
 
-    def list(self, prefix: str) -> Any:
-        return self.memory.list(prefix)
+    def list(self, prefix: str, after: str = "") -> Any:
+        return self.memory.list(prefix, after)
+
+    async def folder(self, prefix: str) -> Folder:
+        return await self.memory.folder(prefix)
 
     async def delete(self, key: str) -> None:
         self.note(f"delete {key.partition('/')[0]}")

@@ -97,9 +97,7 @@ def run_main_job(environment: dict[str, str]) -> str:
     step("2. and 3. Bundles of this checkout, rendered by the stand-in kaizen-agentic and emitted")
     write_large_memory()
     emitted = [emit(environment, *run) for run in RUNS]
-    expect(
-        "one bundle of 5 MB or more", max(len(each.bundle) for each in emitted) >= LARGE_BYTES, wanted=True
-    )
+    expect("one bundle of 5 MB or more", max(len(each.bundle) for each in emitted) >= LARGE_BYTES, wanted=True)
     expect("events in the spool that NATS did not confirm", len(list((HOME / "spool").glob("*.event.json"))), wanted=0)
 
     step("4. One event broken on purpose, published past the check")

@@ -9,7 +9,7 @@ import pytest
 
 from archiver.adapters.obstore_s3 import ObstoreStore
 from archiver.adapters.s3 import Boto3Store
-from tests.store_suite import create, keys, read, replace
+from tests.store_calls import create, keys, read, replace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -38,6 +38,7 @@ async def refused_at_every_call(store: ObjectStore, error: type[Exception], matc
         replace(store, "blobs/a.md", b"x"),
         read(store, "blobs/a.md"),
         keys(store, "blobs/"),
+        store.folder("blobs/"),
         store.delete("blobs/a.md"),
     ]
     said = []

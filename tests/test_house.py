@@ -28,6 +28,7 @@ ONLY_IN = {
     "boto3": ("archiver/adapters/s3_client.py",),
     "botocore": ("archiver/adapters/s3_client.py", "archiver/adapters/s3_control.py"),
     "obstore": ("archiver/adapters/obstore_s3.py",),
+    "backports": ("archiver/compression.py",),
     "nats": (
         "contracts/nats_connection.py",
         "contracts/object_store.py",
@@ -44,6 +45,7 @@ ONLY_IN = {
     "rfc8785": ("contracts/identity.py",),
     "schemathesis": ("contracts/observe/http_endpoint.py",),
     "pydantic": ("archiver/settings.py",),
+    "sqlite3": ("archiver/scratch.py",),
     "pydantic_settings": ("archiver/settings.py",),
     "subprocess": ("contracts/emitters/", "contracts/child_process.py"),
 }

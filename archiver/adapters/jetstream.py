@@ -118,7 +118,8 @@ class JetStreamInbox:
     def _understand(self, status: str, said: str) -> None:
         if status in _NOTHING or said.startswith(_FULL):
             return
-        if status == "503":  # nobody listens on the address of a consumer that is not there
+        # 503: nobody listens on the address of a consumer that is not there; 409: it went while we asked.
+        if status == "503" or said == "Consumer Deleted":
             raise _not_there(self._stream, self._consumer)
         raise BusUnavailable("deliver messages", f"{status} {said}")
 

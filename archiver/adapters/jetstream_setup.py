@@ -191,7 +191,7 @@ def _durable(consumer: str, ack_wait_s: float) -> ConsumerConfig:
         deliver_policy=DeliverPolicy.ALL,
         ack_wait=ack_wait_s,
         max_deliver=-1,
-        max_ack_pending=256,
+        max_ack_pending=1024,  # sixteen workers with all their slots
     )
 
 

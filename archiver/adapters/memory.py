@@ -6,8 +6,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from archiver.core.s3_access import in_key_order
-from archiver.core.values import Listed, Stored
+from archiver.core.values import Folder, Listed, Stored
 from archiver.errors import KeyMissing, KeyTaken, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -71,16 +70,25 @@ class MemoryStore:
         """See `ObjectStore.holds`."""
         return key in self.objects
 
-    async def list(self, prefix: str) -> AsyncIterator[Listed]:
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
         """List keys in order; see `ObjectStore.list`."""
         found = [  # taken at once, as a page of S3 is: what is deleted meanwhile is still listed
-            # A test may have put an object there behind our back: it is new.
-            Listed(key, len(data), self.modified_at.get(key) or self._now())
-            for key, data in self.objects.items()
-            if key.startswith(prefix)
+            self._listed(key) for key in sorted(self.objects) if key.startswith(prefix) and key > after
         ]
-        for listed in in_key_order(found):
+        for listed in found:
             yield listed
+
+    async def folder(self, prefix: str) -> Folder:
+        """See `ObjectStore.folder`."""
+        objects, folders = list[Listed](), dict[str, None]()
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                name, slash, _ = key[len(prefix) :].partition("/")
+                if slash:
+                    folders[f"{prefix}{name}/"] = None
+                else:
+                    objects.append(self._listed(key))
+        return Folder(objects, [*folders])
 
     async def delete(self, key: str) -> None:
         """Remove an object; see `ObjectStore.delete`."""
@@ -89,3 +97,7 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Keep everything: a test may still look at it."""
+
+    def _listed(self, key: str) -> Listed:
+        # A test may have put an object there behind our back: it is new.
+        return Listed(key, len(self.objects[key]), self.modified_at.get(key) or self._now())

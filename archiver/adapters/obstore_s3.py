@@ -6,8 +6,8 @@ What obstore 0.12 does by itself, and what is done about it here:
   always given, and credentials come from a provider, which the environment does not beat;
 - it knows no profiles, and asks the instance's metadata service instead: boto3's chain is asked for it;
 - it raises AlreadyExistsError for 409 and 304 as for 412: the status is read from its text;
-- its `list` takes whole path segments only, and its `offset` is of no use with SeaweedFS 4.48, which skips
-  the directory that the offset names: the parent is listed and filtered;
+- its `list` takes whole path segments only: the parent is listed and filtered. Its `offset` must be a key: of
+  one that names a directory, SeaweedFS 4.48 skips all that is in there;
 - it deletes one key by DeleteObjects, which answers 200 with a refusal inside: that is read from its text too.
 """
 
@@ -18,6 +18,7 @@ import hashlib
 import re
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
@@ -25,34 +26,37 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from archiver.core.s3_access import in_key_order, refusal
-from archiver.core.values import Listed, Stored
+from archiver.core.s3_access import refusal
+from archiver.core.values import Folder, Listed, Stored
 from archiver.errors import KeyMissing, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from obstore import Attributes
+    from obstore import Attributes, ObjectMeta
     from obstore.store import ClientConfig, S3Config, S3Credential, S3CredentialProvider
 
+    from archiver.adapters.s3 import Boto3Store
     from archiver.core.s3_access import S3Access
     from archiver.ports import Body
 
 _CHUNK_BYTES = 1024 * 1024
-_SLOWEST_UPLOAD_BYTES_PER_S = 1024 * 1024  # a body of 64 MiB gets 64 s more than an empty one
+_GATHERED_BYTES = 128 * 1024  # of a larger object: 16 read-backs at once took 40 MiB more with 512 KiB
+_PAGE = 200  # of the 1,000 keys that S3 lists at once: the rest is not made into Python objects yet
 _LONGEST_MESSAGE = 300  # a proxy's error page can be long
 _CHAIN_GOOD_FOR = timedelta(minutes=10)  # see AwsChain.credentials; obstore asks again five minutes before
 
 
 class ObstoreStore:
-    """ObjectStore on obstore.
+    """ObjectStore on obstore; files go through boto3.
 
-    A body is held in memory once while it is sent, a file too: obstore streams only multipart uploads, which
-    cannot be create-only.
+    The rule: what its source holds in memory, which is up to 1 MiB, obstore sends; a file is sent by boto3, which
+    needs no memory for it. obstore streams only multipart uploads, which cannot be create-only.
     """
 
     def __init__(self, access: S3Access) -> None:
         self._access = access
+        self._for_files: Boto3Store | None = None
         client: ClientConfig = {
             "allow_http": (access.endpoint_url or "").startswith("http:"),
             "connect_timeout": timedelta(seconds=access.connect_timeout_s),
@@ -88,12 +92,16 @@ class ObstoreStore:
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
         """Store under a new key; see `ObjectStore.create`."""
+        if not isinstance(body, bytes | BytesIO):
+            return await self._files.create(key, body, sha256=sha256, content_type=content_type, metadata=metadata)
         return await self._put("create", key, body, sha256, {**metadata, "Content-Type": content_type})
 
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
         """Store whatever is there; see `ObjectStore.replace`."""
+        if not isinstance(body, bytes | BytesIO):
+            return await self._files.replace(key, body, sha256=sha256, content_type=content_type, metadata=metadata)
         return await self._put("replace", key, body, sha256, {**metadata, "Content-Type": content_type})
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
@@ -110,7 +118,7 @@ class ObstoreStore:
                 yield whole
             return
         # The driver gathers network reads until there are this many bytes, so a chunk can be larger.
-        stream = answer.stream(min_chunk_size=_CHUNK_BYTES // 2)
+        stream = answer.stream(min_chunk_size=_GATHERED_BYTES)
         try:
             while True:
                 async with self._asked("read", key):
@@ -134,29 +142,33 @@ class ObstoreStore:
             return False
         return True
 
-    async def list(self, prefix: str) -> AsyncIterator[Listed]:
-        """List keys in order; see `ObjectStore.list`. Holds the whole listing in memory to sort it.
-
-        A prefix that ends within a path segment costs a listing of the whole parent.
-        """
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
+        """List page by page; see `ObjectStore.list`. A prefix that ends within a segment costs the whole parent."""
         wanted = self._access.full_key(prefix)
-        pages = obstore.list(self._store, wanted.rpartition("/")[0] or None)
-        found = []
+        pages = obstore.list(
+            self._store,
+            wanted.rpartition("/")[0] or None,
+            offset=self._access.full_key(after) if after else None,
+            chunk_size=_PAGE,
+        )
         try:
             while True:
                 async with self._asked("list", prefix):
                     page = await anext(pages, None)
                 if page is None:
                     break
-                found += [
-                    Listed(self._access.relative_key(entry["path"]), entry["size"], entry["last_modified"])
-                    for entry in page
-                    if entry["path"].startswith(wanted)
-                ]
+                for entry in page:
+                    if entry["path"].startswith(wanted):
+                        yield self._listed(entry)
         finally:
             del pages  # see `read`
-        for listed in in_key_order(found):
-            yield listed
+
+    async def folder(self, prefix: str) -> Folder:
+        """See `ObjectStore.folder`."""
+        async with self._asked("list", prefix):
+            found = await obstore.list_with_delimiter_async(self._store, self._access.full_key(prefix) or None)
+        folders = sorted(f"{self._access.relative_key(each)}/" for each in found["common_prefixes"])
+        return Folder([self._listed(entry) for entry in found["objects"]], folders)
 
     async def delete(self, key: str) -> None:
         """Remove an object, or hide it where the bucket keeps versions; see `ObjectStore.delete`."""
@@ -164,15 +176,23 @@ class ObstoreStore:
             await obstore.delete_async(self._store, self._access.full_key(key))
 
     async def close(self) -> None:
-        """Do nothing: obstore gives back its connections when the store is collected."""
+        """Close what sends files; obstore gives back its connections when the store is collected."""
+        if self._for_files:
+            await self._for_files.close()
+
+    @property
+    def _files(self) -> Boto3Store:
+        if self._for_files is None:
+            from archiver.adapters.s3 import Boto3Store  # noqa: PLC0415 - boto3 costs 0.2 s to import; only who needs it pays
+
+            self._for_files = Boto3Store(self._access)
+        return self._for_files
 
     async def _put(
-        self, verb: Literal["create", "replace"], key: str, body: Body, sha256: str, attributes: Attributes
+        self, verb: Literal["create", "replace"], key: str, body: bytes | BytesIO, sha256: str, attributes: Attributes
     ) -> Stored:
-        if isinstance(body, BytesIO) or (isinstance(body, bytes) and len(body) <= _CHUNK_BYTES):
-            data, found = _read_and_hash(body)
-        else:
-            data, found = await asyncio.to_thread(_read_and_hash, body)
+        data = body if isinstance(body, bytes) else body.getvalue()
+        found = hashlib.sha256(data).hexdigest()
         # obstore signs and checksums whatever it is given; only this ties that to what the caller hashed.
         if found != sha256:
             raise StoreUnavailable(
@@ -190,11 +210,14 @@ class ObstoreStore:
             )
         return Stored(version_id=answer["version"])
 
+    def _listed(self, entry: ObjectMeta) -> Listed:
+        return Listed(self._access.relative_key(entry["path"]), entry["size"], entry["last_modified"])
+
     @asynccontextmanager
     async def _asked(self, verb: str, key: str, *, sent_bytes: int = 0) -> AsyncIterator[None]:
         """Bound one exchange with the store in time, and turn its refusals into our errors."""
         access = self._access
-        patience_s = access.connect_timeout_s + access.read_timeout_s + sent_bytes / _SLOWEST_UPLOAD_BYTES_PER_S
+        patience_s = access.patience_s(sent_bytes)
         try:
             async with asyncio.timeout(patience_s):
                 yield
@@ -213,6 +236,9 @@ def _answer_in(text: str) -> tuple[int | None, str | None, str]:
     if of_one_key:
         return 200, of_one_key[2], of_one_key[1]
     status = re.search(r"status code: (\d{3})", said)
+    certificate = re.search(r"InvalidCertificate\(\s*(\w+?)(Context)?\b", debug)
+    if certificate:
+        return None, None, f"{said.removeprefix('Generic S3 error: ')}: its certificate is refused: {certificate[1]}"
     if status is None:  # no answer; the cause is the innermost of the debug text's nested errors
         nested = debug.rpartition("inner:")[2]
         causes = re.findall(r'"([^"]+)"', nested) or re.findall(r"[A-Z]\w+", nested)
@@ -222,17 +248,8 @@ def _answer_in(text: str) -> tuple[int | None, str | None, str]:
     return (
         int(status[1]),
         code[1] if code else None,
-        message[1] if message else said[status.end() :].strip()[:_LONGEST_MESSAGE],
+        unescape(message[1]) if message else said[status.end() :].strip()[:_LONGEST_MESSAGE],
     )
-
-
-def _read_and_hash(body: Body) -> tuple[bytes, str]:
-    if isinstance(body, bytes):
-        data = body
-    else:
-        body.seek(0)
-        data = body.read()
-    return data, hashlib.sha256(data).hexdigest()
 
 
 def _aws_endpoint(access: S3Access) -> str:

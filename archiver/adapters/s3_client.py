@@ -29,8 +29,11 @@ def _usable_settings() -> Iterator[None]:
         raise BadInput(f"these AWS settings cannot be used: {error}") from error
 
 
-def s3_client(access: S3Access) -> S3Client:
+def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
     """Make a client that reads nothing but `access`, tries once, and sends no checksum of its own.
+
+    Without `sign_bodies` a body is not read once more to sign its digest: for calls whose signature covers the
+    checksum header.
 
     Raises:
         BadInput: an unknown profile, an endpoint that is no URL.
@@ -54,7 +57,10 @@ def s3_client(access: S3Access) -> S3Client:
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # not in the stubs
-                s3={"addressing_style": "path" if access.path_style else "virtual"},
+                s3={
+                    "addressing_style": "path" if access.path_style else "virtual",
+                    "payload_signing_enabled": sign_bodies,
+                },
             ),
         )
 
@@ -73,7 +79,7 @@ def refusals(access: S3Access, verb: str, key: str) -> Iterator[None]:
     except ParamValidationError:  # a call of ours that no store would take: a defect, not an outage
         raise
     except (BotoCoreError, OSError) as error:
-        raise refusal(access, verb, key, status=None, code=None, message=str(error)) from error
+        raise refusal(access, verb, key, status=None, code=None, message=str(error) or "no answer in time") from error
 
 
 class AwsChain:

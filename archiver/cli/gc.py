@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from archiver.cli.progress import clear, progress
 from archiver.cli.span import Span
 from archiver.settings import Settings, load_settings
 from contracts import Exit
@@ -46,24 +47,43 @@ async def _gc(settings: Settings, older_than: timedelta, *, execute: bool) -> Ex
         sweep = Sweep(store, run=uuid.uuid4().hex, older_than=older_than)
         # What may be deleted is old by the store's own clock; to look, this machine's will do.
         now = await sweep.store_time() if execute else SystemClock().now()
-        leftovers = await sweep.leftovers(now)
+        async with progress(sweep):
+            await sweep.look(now)
         if not execute:
-            for each in leftovers:
-                click.echo(f"{each.what:6}  {each.size_bytes:>11,}  {each.key}")
-            click.echo(_sum(leftovers, "would be deleted") + ("; archiver gc --execute does it" if leftovers else ""))
+            found = _Sum()
+            for each in sweep.leftovers():
+                _tell(each)
+                found.add(each)
+            click.echo(f"{found} would be deleted" + ("; archiver gc --execute does it" if found.objects else ""))
             return Exit.OK
-        gone, left = [], 0
-        async for each in sweep.delete(leftovers):
-            click.echo(f"{each.what:6}  {each.size_bytes:>11,}  {each.key}")
-            if each.why:
-                left += 1
-                click.echo(f"    not deleted: {each.why}")
-            else:
-                gone.append(each)
-        click.echo(_sum(gone, "deleted") + (f", {left} not" if left else ""))
+        gone, left = _Sum(), 0
+        async with progress(sweep):
+            async for each in sweep.delete():
+                _tell(each)
+                if each.why:
+                    left += 1
+                    click.echo(f"    not deleted: {each.why}")
+                else:
+                    gone.add(each)
+    click.echo(f"{gone} deleted" + (f", {left} not" if left else ""))
     return Exit.BROKEN if left else Exit.OK
 
 
-def _sum(swept: Sequence[Swept], what: str) -> str:
-    objects = "1 object" if len(swept) == 1 else f"{len(swept):,} objects"
-    return f"{objects}, {sum(each.size_bytes for each in swept):,} bytes {what}"
+def _tell(each: Swept) -> None:
+    clear()
+    click.echo(f"{each.what:6}  {each.size_bytes:>11,}  {each.key}")
+
+
+@dataclass
+class _Sum:
+    """How many objects of how many bytes."""
+
+    objects: int = 0
+    size_bytes: int = 0
+
+    def add(self, each: Swept) -> None:
+        self.objects += 1
+        self.size_bytes += each.size_bytes
+
+    def __str__(self) -> str:
+        return f"{self.objects:,} object{'s' * (self.objects != 1)}, {self.size_bytes:,} bytes"

@@ -23,7 +23,10 @@ from contracts import BadInput, Exit, NothingChecked, print_table
 @click.option("--since", type=Moment(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
 @click.option("--json", "as_json", is_flag=True, help="One reference a line, as JSON with its key.")
 def ls(repo: str | None, agent: str | None, since: datetime | None, *, as_json: bool) -> Exit:
-    """List what is archived: repo, agent, cadence, time, size and keys.
+    """List what is archived: repo, agent, cadence, time, size and keys; repo by repo, agent by agent, day by day.
+
+    With --repo it takes as long as that repo has references, however many the archive has. --json writes each line
+    as it is found; the table is held until its columns are known.
 
     An object among the references that is none is named on the error stream, and makes the exit status 1.
     """
@@ -35,6 +38,8 @@ def ls(repo: str | None, agent: str | None, since: datetime | None, *, as_json: 
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here.  [default: standard output]")
 def get(name: str, output: Path | None) -> Exit:
     """Fetch one bundle, by the key of its event, reference or blob.
+
+    A reference key is found with one request; an event key alone costs a listing of all references.
 
     Its digest is checked before the first byte is handed out; a damaged one is not handed out at all.
     """
@@ -77,8 +82,9 @@ async def _get(settings: Settings, name: str, output: Path | None) -> None:
     from archiver.wiring import open_store
 
     async with open_store(settings) as store:
-        blob_key, digest = await resolve(store, name)
-        async with checked_bundle(store, blob_key, digest) as bundle:
+        blob_key, digest, size = await resolve(store, name)
+        limit_bytes = settings.max_bundle_bytes if size is None else size
+        async with checked_bundle(store, blob_key, digest, limit_bytes) as bundle:
             if output is None:
                 copy_out(bundle, sys.stdout.buffer)
             else:

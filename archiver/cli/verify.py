@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.cli.moment import Moment
+from archiver.cli.progress import clear, progress
 from archiver.cli.span import Span
 from archiver.errors import StoreUnavailable
 from archiver.settings import Settings, load_settings
@@ -24,8 +21,6 @@ from contracts import Exit, NothingChecked
 if TYPE_CHECKING:
     from archiver.core.flaws import Flaw
     from archiver.verification import Selection, Verification
-
-_BETWEEN_LINES_S = 0.5
 
 
 @click.command()
@@ -88,7 +83,7 @@ class _Report:
         if self.as_json:
             self.flaws.append(flaw)
             return
-        _clear_progress()
+        clear()
         click.echo(f"{flaw.id}  {_safe(flaw.key)}")
         for name in ("found", "expected", "record", "repaired", "next"):
             if text := getattr(flaw, name):
@@ -155,7 +150,7 @@ async def _verify(settings: Settings, selection: Selection, grace: timedelta, *,
         seen = Verification(store, SystemClock().now(), grace, Mender(store, spool) if repair else None)
         report, stopped = _Report(settings, selection, seen, as_json), None
         try:
-            async with _progress(seen):
+            async with progress(seen):
                 async for flaw in seen.flaws(selection):
                     report.add(flaw)
         except StoreUnavailable as error:
@@ -168,37 +163,6 @@ async def _verify(settings: Settings, selection: Selection, grace: timedelta, *,
     if is_empty:
         raise NothingChecked(f"nothing is archived in bucket {settings.bucket} that matches")
     return Exit.BROKEN if report.damage else Exit.OK
-
-
-@asynccontextmanager
-async def _progress(seen: Verification) -> AsyncIterator[None]:
-    """Tell on a terminal how far it is; on the error stream, and gone when it is done."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    began = time.monotonic()
-
-    async def tell() -> None:
-        while True:
-            await asyncio.sleep(_BETWEEN_LINES_S)
-            rate = seen.records / (time.monotonic() - began)
-            line = f"{seen.records:,} records, {seen.blobs:,} blobs, {seen.bytes_read:,} bytes, {rate:,.0f} records/s"
-            _clear_progress()
-            click.echo(line if seen.records else "listing", nl=False, err=True)
-
-    telling = asyncio.create_task(tell())
-    try:
-        yield
-    finally:
-        telling.cancel()
-        with suppress(asyncio.CancelledError):
-            await telling
-        _clear_progress()
-
-
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
 
 
 def _safe(text: str) -> str:

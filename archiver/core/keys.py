@@ -1,6 +1,7 @@
 """The names of what is stored. Each is computed from content alone, so doing the work twice is harmless.
 
     blobs/v1/sha256/<2 hex>/<64 hex>.md               a bundle, by the digest of its uncompressed bytes
+    blobs/v1/sha256/<2 hex>/<64 hex>.md.zst           the same, compressed
     refs/v1/repo=…/agent=…/date=YYYY-MM-DD/<key>.json  a reference, by the identity of its event
     conflicts/v1/<key>/<64 hex>.json                   a second, different bundle for the same event
     probe/v1/…                                         what a look at the store's abilities leaves behind
@@ -23,6 +24,10 @@ BLOBS: Final = "blobs/v1/sha256/"
 REFERENCES: Final = "refs/v1/"
 CONFLICTS: Final = "conflicts/v1/"
 TRASH: Final = "trash/v1/"
+IDENTITY: Final = "identity"
+ZSTD: Final = "zstd"
+_PACKED = ".zst"
+_CONTENT_TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json", "zst": "application/zstd"}
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,9 +41,24 @@ def key_segment(name: str) -> str:
     return quote(name, safe="").replace(".", "%2E")
 
 
-def blob_key(sha256: str, ending: str) -> str:
-    """Name a blob by the hex digest of the uncompressed bundle and its file ending (md or json)."""
-    return f"{BLOBS}{sha256[:2]}/{sha256}.{ending}"
+def blob_key(sha256: str, ending: str, codec: str = IDENTITY) -> str:
+    """Name a blob by the hex digest of the uncompressed bundle, its file ending (md or json) and its codec."""
+    return f"{BLOBS}{sha256[:2]}/{sha256}.{ending}{_PACKED if codec == ZSTD else ''}"
+
+
+def blob_keys(sha256: str) -> list[str]:
+    """Return every name that a blob of that digest may have."""
+    return [blob_key(sha256, ending, codec) for ending in ("md", "json") for codec in (IDENTITY, ZSTD)]
+
+
+def codec_in(key: str) -> str:
+    """Return how what is under a key is packed: identity or zstd."""
+    return ZSTD if key.endswith(_PACKED) else IDENTITY
+
+
+def content_type(key: str) -> str:
+    """Return the media type of a blob, by the ending of its key."""
+    return _CONTENT_TYPES.get(key.rpartition(".")[2], "application/octet-stream")
 
 
 def ref_key(event: PreparedEvent) -> str:

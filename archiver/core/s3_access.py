@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 from archiver.errors import BucketMissing, BundleRefused, KeyMissing, KeyTaken, StoreRefuses, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-    from archiver.core.values import Listed
     from contracts import KitError
 
 
+_SLOWEST_UPLOAD_BYTES_PER_S = 256 * 1024  # what a socket holds, up to 4 MiB, arrives within the silence allowed
 _NO = {301, 401, 403}  # also a full quota (versitygw) and a bucket set to read-only (SeaweedFS)
 _NO_BY_CODE = {"AuthorizationHeaderMalformed", "ExpiredToken", "InvalidToken"}  # come with 400
 _CERTIFICATE = re.compile("certificate|SSL|TLS", re.IGNORECASE)
@@ -58,6 +57,10 @@ class S3Access:
         """Whether the bucket goes into the path: `bucket.host` needs DNS and a wildcard certificate."""
         return self.endpoint_url is not None or "." in self.bucket
 
+    def patience_s(self, sent_bytes: int = 0) -> float:
+        """Return how long one exchange may take in all, sending a body of so many bytes included."""
+        return self.connect_timeout_s + self.read_timeout_s + sent_bytes / _SLOWEST_UPLOAD_BYTES_PER_S
+
     def full_key(self, key: str) -> str:
         """Return the key as the bucket knows it."""
         return f"{self.prefix}/{key}" if self.prefix else key
@@ -97,11 +100,3 @@ def refusal(access: S3Access, verb: str, key: str, *, status: int | None, code: 
     elif status in _NO or code in _NO_BY_CODE:
         kind, hint = StoreRefuses, " (check the credentials, the bucket's policy and this machine's clock)"
     return kind(f"{verb} {key}".rstrip(), f"{said}: {message}{hint}" if said else f"{message}{hint}")
-
-
-def in_key_order(found: Iterable[Listed]) -> list[Listed]:
-    """Sort a listing as S3 would: by the UTF-8 bytes of the keys, which is the order of their code points.
-
-    AWS and MinIO list so already. SeaweedFS 4.48 goes directory by directory: `a/x` before `a-b/x`.
-    """
-    return sorted(found, key=lambda listed: listed.key)

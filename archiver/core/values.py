@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -45,3 +45,11 @@ class Listed:
     key: str
     size_bytes: int
     modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What is directly in a folder: objects, and the folders below it as prefixes that end with a slash, ascending."""
+
+    objects: Sequence[Listed] = ()
+    folders: Sequence[str] = ()

@@ -20,7 +20,7 @@ from archiver.embedded import NatsServer, S3Server
 from archiver.errors import BucketMissing
 from contracts import ServerDidNotStart
 from tests.servers import access_to, require_binary
-from tests.store_suite import create, read
+from tests.store_calls import create, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable

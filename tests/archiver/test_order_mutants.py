@@ -34,11 +34,15 @@ MUTANTS = {
         await self._announce(message, event, early)
         return await self.archive.write_reference(event, _source(message), stored), bundle""",
     ),
-    "referenced before it is read back": ("archive.py", "if await self._read_back(key, size) != digest:", "if False:"),
+    "referenced before it is read back": (
+        "archive.py",
+        "if found.digest != digest:\n                # Safe",
+        "if False:\n                # Safe",
+    ),
     "a repair believed without reading it back": (
         "archive.py",
         "found = await self._read_back(key, size)\n",
-        "found = digest\n",
+        "found = ReadBack(digest, size, size)\n",
     ),
     "referenced before it is known that the bundle did not change": (
         "pipeline.py",

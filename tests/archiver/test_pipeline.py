@@ -24,7 +24,8 @@ EVENT = prepared()
 REFERENCE = ref_key(EVENT)
 BLOB = blob_key(sha256(BUNDLE).hexdigest(), "md")
 ARCHIVED = "announce kaizen.schedule.archived"
-WHOLE_ORDER = ["open bundle", "create blobs", "read blobs", "close bundle", "create refs", "read refs", "look for blobs", ARCHIVED]
+WHOLE_ORDER = ["open bundle", "create blobs", "read blobs", "close bundle"]
+WHOLE_ORDER += ["create refs", "read refs", "look for blobs", ARCHIVED]
 
 STORE_ERRORS = [StoreUnavailable("do it", "503 SlowDown"), BucketMissing("archive", "http://store")]
 REFUSED = BundleRefused("spool/x.md", "it is a symbolic link")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+from contextlib import aclosing
 from hashlib import sha256
 
 import pytest
 
 from archiver.core.keys import REFERENCES, blob_key, ref_key
 from archiver.errors import DigestMismatch, NotArchived
+from archiver.parallel import AT_ONCE
 from archiver.ports import Bundle
 from archiver.reading import Entry, Stray, checked_bundle, copy_out, references, resolve
 from contracts import PreparedEvent, parse_rfc3339
@@ -35,10 +37,10 @@ def archive_of(*events: PreparedEvent) -> House:
     return house
 
 
-def fetched(house: House, blob: str = BLOB, digest: str = DIGEST) -> bytes:
+def fetched(house: House, blob: str = BLOB, digest: str = DIGEST, limit_bytes: int = 1 << 30) -> bytes:
     async def steps() -> bytes:
         target = io.BytesIO()
-        async with checked_bundle(house.store, blob, digest) as bundle:
+        async with checked_bundle(house.store, blob, digest, limit_bytes) as bundle:
             copy_out(bundle, target)
         return target.getvalue()
 
@@ -118,14 +120,44 @@ def test_an_object_among_the_references_that_is_none_is_named_and_the_others_are
 def test_an_event_a_reference_and_a_blob_each_name_the_bundle() -> None:
     house = archive_of(*EVENTS)
 
-    for name in (EVENTS[2].key, ref_key(EVENTS[2]), BLOB):
-        assert asyncio.run(resolve(house.store, name)) == (BLOB, DIGEST)
+    for name, size in ((EVENTS[2].key, len(BUNDLE)), (ref_key(EVENTS[2]), len(BUNDLE)), (BLOB, None)):
+        assert asyncio.run(resolve(house.store, name)) == (BLOB, DIGEST, size)
+
+
+def test_a_list_of_one_repo_or_agent_asks_the_store_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, asked = archive_of(*EVENTS), list[str]()
+    listed = house.store.list
+    monkeypatch.setattr(house.store, "list", lambda prefix, after="": asked.append(prefix) or listed(prefix, after))
+
+    async def steps(**chosen: str) -> None:
+        async for _ in references(house.store, **chosen):  # type: ignore[arg-type]
+            pass
+
+    asyncio.run(steps(repo="alpha"))
+    asyncio.run(steps(repo="alpha", agent="coach"))
+    assert asked == [f"{REFERENCES}repo=alpha/", f"{REFERENCES}repo=alpha/agent=coach/"]
+    assert house.journal == ["read refs"] * 3
+
+    house.journal.clear()
+    asyncio.run(steps(agent="reviewer"))
+    assert house.journal == ["read refs"]
+
+
+def test_a_list_is_given_out_while_it_is_read() -> None:
+    house = archive_of(*(prepared(repo=f"repo-{number:02}") for number in range(3 * AT_ONCE)))
+
+    async def steps() -> Entry | Stray:
+        async with aclosing(references(house.store)) as entries:  # type: ignore[type-var]
+            return await anext(entries)
+
+    assert asyncio.run(steps()).key.startswith(f"{REFERENCES}repo=repo-00/")
+    assert house.journal.count("read refs") <= AT_ONCE
 
 
 def test_a_blob_is_found_without_asking_the_store_for_a_reference() -> None:
     house = archive_of()
 
-    assert asyncio.run(resolve(house.store, BLOB)) == (BLOB, DIGEST)
+    assert asyncio.run(resolve(house.store, BLOB)) == (BLOB, DIGEST, None)
     assert house.journal == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archiver.core.keys import BLOBS
+from archiver.core.values import Folder
 from archiver.verification import Selection
 from contracts import parse_rfc3339
 from tests.archiver.test_verification import BLOB_KEYS, ORPHAN, archive, found_in, named
@@ -31,6 +32,20 @@ def test_a_sample_is_drawn_again_by_its_seed_and_says_nothing_of_orphans() -> No
     assert {name for name, _ in first} == {"blob/missing"}
     assert len(first) == len(other) == 5
     assert len(found_in(house, Selection(sample=100))) == 30
+
+
+def test_a_sample_does_not_depend_on_the_order_of_the_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, chosen = without_blobs(30), Selection(sample=5, seed=1)
+    first = named(found_in(house, chosen))
+    folder = house.store.folder
+
+    async def backwards(prefix: str) -> Folder:
+        found = await folder(prefix)
+        return Folder(found.objects, [*reversed(found.folders)])
+
+    monkeypatch.setattr(house.store, "folder", backwards)
+
+    assert named(found_in(house, chosen)) == first
 
 
 def test_each_reference_comes_into_a_sample_as_often_as_any_other() -> None:

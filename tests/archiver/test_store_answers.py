@@ -15,7 +15,7 @@ from archiver.adapters.obstore_s3 import ObstoreStore
 from archiver.core.s3_access import S3Access
 from archiver.errors import BucketMissing, BundleRefused, KeyMissing, KeyTaken, StoreRefuses, StoreUnavailable
 from tests.drivers import SECRET, every_driver, opened, refused_at_every_call
-from tests.store_suite import create, read, replace
+from tests.store_calls import create, read, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

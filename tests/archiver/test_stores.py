@@ -16,7 +16,8 @@ from archiver.core.s3_access import S3Access
 from archiver.errors import BucketMissing, StoreUnavailable
 from tests.drivers import DRIVERS, SECRET, every_driver, opened, refused_at_every_call
 from tests.servers import access_to
-from tests.store_suite import HARD_KEYS, MARKDOWN, StoreSuite, create, keys, read
+from tests.store_calls import MARKDOWN, create, keys, read
+from tests.store_suite import HARD_KEYS, StoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

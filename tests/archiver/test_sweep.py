@@ -45,8 +45,8 @@ def swept(house: House, **changes: Any) -> list[Swept]:
     sweep = Sweep(house.store, **{"run": "this", "older_than": DAY} | changes)
 
     async def steps() -> list[Swept]:
-        leftovers = await sweep.leftovers(await sweep.store_time())
-        return [each async for each in sweep.delete(leftovers)]
+        await sweep.look(await sweep.store_time())
+        return [each async for each in sweep.delete()]
 
     return asyncio.run(steps())
 
@@ -65,9 +65,10 @@ def test_to_look_deletes_and_writes_nothing() -> None:
     house = archive()
     before = dict(house.store.objects)
 
-    found = asyncio.run(Sweep(house.store, "this", DAY).leftovers(house.clock.now()))
+    sweep = Sweep(house.store, "this", DAY)
+    asyncio.run(sweep.look(house.clock.now()))
 
-    assert found == [Swept("orphan", ORPHAN, len(GARBAGE))]
+    assert [*sweep.leftovers()] == [Swept("orphan", ORPHAN, len(GARBAGE))]
     assert house.store.objects == before
     assert not [call for call in house.journal if call.startswith(("delete", "create trash"))]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from archiver.adapters.memory import MemoryStore
 from archiver.core.outcome import Ack, Outcome
-from archiver.core.values import Listed, Stored
+from archiver.core.values import Folder, Listed, Stored
 from archiver.sweep import Sweep
 from tests.archiver.test_sweep import BLOB
 from tests.archiver.test_verification import found_in
@@ -68,10 +68,14 @@ class InTurns:
         await self._turns.wait(self._who)
         return await self._store.holds(key)
 
-    async def list(self, prefix: str) -> AsyncIterator[Listed]:
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
         await self._turns.wait(self._who)
-        async for listed in self._store.list(prefix):
+        async for listed in self._store.list(prefix, after):
             yield listed
+
+    async def folder(self, prefix: str) -> Folder:
+        await self._turns.wait(self._who)
+        return await self._store.folder(prefix)
 
     async def delete(self, key: str) -> None:
         await self._turns.wait(self._who)
@@ -86,7 +90,8 @@ def race(order: list[int]) -> House:
 
     async def sweep(who: int) -> None:
         it = Sweep(InTurns(store, turns, who), f"run-{who}", timedelta(hours=1))
-        async for _ in it.delete(await it.leftovers(await it.store_time())):
+        await it.look(await it.store_time())
+        async for _ in it.delete():
             pass
 
     async def work() -> Outcome:
