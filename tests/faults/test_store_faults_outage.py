@@ -80,7 +80,7 @@ def test_a_share_of_refusals_delays_and_loses_nothing(rig: Rig, link: HttpProxy,
     link.fault = Answer(status, done=True, share=share, seed=status)
     with rig.emitting(30, per_s=30):
         struck(link, 3)
-    if share > 0.5:  # five of six tries fail, and that for as long as it lasts
+    if share >= 0.5:  # an event needs six requests in a row, so most deliveries fail for as long as it lasts
         time.sleep(10)
         link.heal()
 

@@ -17,7 +17,7 @@ import os, resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 os.execv(sys.argv[2], sys.argv[2:])
 """
-BURST = 5_000
+BURST = 10_000
 
 
 @fault(
