@@ -15,7 +15,7 @@ demo: $(READY) ## Run the main job end to end on real servers, then stop them
 	@$(BIN)/python -m tests.demo
 
 test: $(READY) ## Run every test, real nats-server and real S3 server included
-	@$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 faults: $(READY) ## Run every fault, the slow ones too, and write docs/reliability.md
 	@$(BIN)/python -m pytest tests/faults -m "" -n 3 --dist worksteal --reliability docs/reliability.md
