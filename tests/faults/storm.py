@@ -11,6 +11,7 @@ import argparse
 import math
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ from pathlib import Path
 from random import Random
 
 from archiver.embedded import NatsServer, S3Server
-from tests.e2e.kit import Started
+from tests.e2e.kit import BIN, Started
 from tests.faults import publisher
 from tests.faults.http_faults import Answer, CutRequest, FlipAnswer, FlipRequest, Late, LoseAnswer
 from tests.faults.http_proxy import HttpProxy
@@ -200,7 +201,9 @@ def _judge(storm: Storm, seed: int) -> int:
     storm.run()
     quiet = time.monotonic()
     # Workers killed in a probe leave objects behind. It runs beside workers that catch up, which has to be harmless.
-    swept = storm.rig.archiver("gc", "--older-than", "0s", "--execute").stdout.decode().splitlines()
+    collect = [BIN / "archiver", "gc", "--older-than", "0s", "--execute"]
+    done = subprocess.run(collect, env=os.environ | storm.rig.environment, stdout=subprocess.PIPE, check=True)
+    swept = done.stdout.decode().splitlines()
     verdict = storm.rig.oracle.judge(storm.rig.ledger, within_s=QUIET_WITHIN_S)
     for what, count in sorted(storm.happened.items()):
         print(f"  {count:4}  {what}")
