@@ -1,0 +1,108 @@
+"""A replay, ready to be sent: what goes where, and when.
+
+It is written down before the first message goes out, so that a run that was interrupted sends the very same
+messages under the very same names, and needs neither its sources nor its options again. A run is a folder:
+`plan.jsonl`, a line for the run and one for each message, and beside it the journal of what became of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from contracts.errors import BadInput
+
+PLAN: Final = "plan.jsonl"
+"""The plan's name in the folder of its run."""
+REPLAY: Final = "Kaizen-Replay"
+"""Header of every replayed message: the id of its run."""
+REPLAY_ORIGIN: Final = "Kaizen-Replay-Origin"
+"""Header of every replayed message: where its event was taken from."""
+_SCHEMA: Final = "kaizen.replay.plan/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One replay as a whole.
+
+    `target` is the name in the configuration; `url` holds no credentials; `stream` is the JetStream stream that has
+    to take the messages, None for core NATS and webhooks. `lasts_s` is how long the shape of the traffic takes at
+    least, in seconds: 0 means as fast as it goes.
+    """
+
+    run_id: str
+    target: str
+    url: str
+    stream: str | None
+    messages: int
+    lasts_s: float
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message of a run.
+
+    `number` counts from 0 in the order of sending; `due_s` is when it is to go out, in seconds from the start;
+    `event_key` is the identity of the event as it is sent; `origin` says where it was taken from, for people.
+    """
+
+    number: int
+    due_s: float
+    subject: str
+    payload: bytes
+    event_key: str
+    origin: str
+
+    def message_id(self, run_id: str) -> str:
+        """The message's identity: the same at each retry, and of no other message of any run."""
+        return f"{run_id}:{self.number}"
+
+    def to_line(self) -> bytes:
+        """Serialise, on one line."""
+        record = asdict(self) | {"payload": self.payload.decode()}
+        return (json.dumps(record, ensure_ascii=False) + "\n").encode()
+
+
+def header_line(run: Run) -> bytes:
+    """The first line of a plan."""
+    return (json.dumps({"schema": _SCHEMA, **asdict(run)}, ensure_ascii=False) + "\n").encode()
+
+
+def read_run(folder: Path) -> Run:
+    """Read what a folder's plan says of its run.
+
+    Raises:
+        BadInput: there is no plan in it, or not one of this version.
+    """
+    try:
+        with (folder / PLAN).open("rb") as file:
+            record: dict[str, Any] = json.loads(file.readline())
+        if record.pop("schema") != _SCHEMA:
+            raise BadInput(f"{folder / PLAN} is not a plan of this version\n  start the replay anew")
+        return Run(**record)
+    except OSError as error:
+        raise BadInput(
+            f"cannot read {folder / PLAN}: {error.strerror}\n  expected the folder of a run begun with --execute"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{folder / PLAN} is not a replay's plan: {type(error).__name__}: {error}") from None
+
+
+def read_messages(folder: Path) -> Iterator[Outgoing]:
+    """Read the messages of a folder's plan one by one, in the order of sending.
+
+    Raises:
+        BadInput: a line is not a message; names the line.
+    """
+    with (folder / PLAN).open("rb") as file:
+        file.readline()
+        for index, line in enumerate(file):
+            try:
+                record = json.loads(line)
+                yield Outgoing(**record | {"payload": record["payload"].encode()})
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise BadInput(f"{folder / PLAN}, line {index + 2}, is not a message: {error}") from None
