@@ -10,16 +10,18 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from archiver.core.s3_access import S3Access
+from archiver.core.subjects import SCHEDULE_STREAM, stream_name
 from contracts import BadInput, NatsAccess, nearest
 
 _PREFIX = "ARCHIVER_"
 _NATS_NAME = r"^[^\s.*>/\\]+$"  # of streams and consumers; nats-py raises ValueError for others
+_SUBJECT_PREFIX = r"^([a-z0-9-]+\.)*$"  # so that no two of them name the same stream
 _OBJECT_STORE = r"^[A-Za-z0-9_-]+$"  # as every client of the NATS Object Store has it
 _BUCKET = r"^[a-z0-9][a-z0-9.-]+[a-z0-9]$"  # as contract kaizen.schedule.archived@1 has it
 _FOLDERS = r"^/?([^/.\s][^/\s]*/)*([^/.\s][^/\s]*)?$"  # no empty segment, no '.' and '..'
@@ -27,6 +29,10 @@ _FOLDERS = r"^/?([^/.\s][^/\s]*/)*([^/.\s][^/\s]*)?$"  # no empty segment, no '.
 
 def _worker() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _stream(told: Mapping[str, Any]) -> str:
+    return stream_name(SCHEDULE_STREAM, told.get("subject_prefix", ""))  # missing where it cannot be used
 
 
 def _words(value: object) -> object:
@@ -54,7 +60,13 @@ class Settings(BaseSettings):
     object_store: Annotated[str, Field(pattern=_OBJECT_STORE, description="bucket of the source object_store")] = (
         "KAIZEN_BUNDLES"
     )
-    stream: Annotated[str, Field(pattern=_NATS_NAME, description="stream that holds the events")] = "KAIZEN_SCHEDULE"
+    subject_prefix: Annotated[
+        str, Field(max_length=100, pattern=_SUBJECT_PREFIX, description="before every subject, such as staging.")
+    ] = ""
+    stream: Annotated[
+        str,
+        Field(pattern=_NATS_NAME, description="stream that holds the events", default_factory=_stream),
+    ]
     consumer: Annotated[str, Field(pattern=_NATS_NAME, description="durable consumer that all workers share")] = (
         "archiver"
     )
@@ -121,7 +133,8 @@ def load_settings() -> Settings:
     try:
         settings = Settings()  # type: ignore[call-arg] # filled from the environment
     except ValidationError as error:
-        problems += [_told(each) for each in error.errors()]
+        # A default that is made of other settings is no problem of its own.
+        problems += [_told(each) for each in error.errors() if each["type"] != "default_factory_not_called"]
     for start in ("AWS_", f"{_PREFIX}GC_"):
         pair = f"{start}ACCESS_KEY_ID", f"{start}SECRET_ACCESS_KEY"
         if bool(os.environ.get(pair[0])) != bool(os.environ.get(pair[1])):

@@ -12,9 +12,9 @@ from nats.errors import Error as NatsError
 from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
-from archiver.adapters.jetstream_setup import DEAD_LETTER_STREAM, PREPARED
 from archiver.core.announcement import FAILED
 from archiver.core.letter import Letter, NotALetter, read_letter
+from archiver.core.subjects import DEAD_LETTER_STREAM, PREPARED, stream_name
 from archiver.errors import BusUnavailable
 from contracts import KitError
 
@@ -55,26 +55,28 @@ class NotRedriven(KitError):
 
 
 class DeadLetters:
-    """The dead letters of one stream of events."""
+    """The dead letters of one stream of events, whose subjects have `prefix` before them."""
 
-    def __init__(self, client: Client, stream: str) -> None:
+    def __init__(self, client: Client, stream: str, prefix: str) -> None:
         self._jetstream = client.jetstream()
-        self._stream = stream
+        self._stream, self._letters = stream, stream_name(DEAD_LETTER_STREAM, prefix)
+        self._prepared, self._failed = prefix + PREPARED, prefix + FAILED
 
     @classmethod
-    async def bind(cls, client: Client, *, stream: str) -> DeadLetters:
+    async def bind(cls, client: Client, *, stream: str, subject_prefix: str = "") -> DeadLetters:
         """Bind to the dead-letter stream; create nothing.
 
         Raises:
             BusUnavailable: it is missing (says what to do), or NATS does not answer.
         """
-        what = f"find stream {DEAD_LETTER_STREAM!r}"
+        found = cls(client, stream, subject_prefix)
+        what = f"find stream {found._letters!r}"
         with _asked(what):
             try:
-                await client.jetstream().stream_info(DEAD_LETTER_STREAM)
+                await client.jetstream().stream_info(found._letters)
             except NotFoundError:
                 raise BusUnavailable(what, "not there\n  create it: archiver init") from None
-        return cls(client, stream)
+        return found
 
     async def all(self) -> AsyncIterator[Filed]:
         """Read every letter, oldest first.
@@ -86,7 +88,7 @@ class DeadLetters:
         while True:
             with _asked("read the dead letters"):
                 try:
-                    found = await self._jetstream.get_msg(DEAD_LETTER_STREAM, number, FAILED, next=True)
+                    found = await self._jetstream.get_msg(self._letters, number, self._failed, next=True)
                 except NotFoundError:
                     return
             filed = _filed(found)
@@ -102,7 +104,7 @@ class DeadLetters:
         """
         with _asked(f"read dead letter {number}"):
             try:
-                return _filed(await self._jetstream.get_msg(DEAD_LETTER_STREAM, number))
+                return _filed(await self._jetstream.get_msg(self._letters, number))
             except NotFoundError:
                 raise LetterMissing(number) from None
 
@@ -120,9 +122,10 @@ class DeadLetters:
         if letter is None:
             raise NotRedriven(filed.number, filed.problem)
         # The stream and subject of a letter are whatever its writer put there, and the operator may publish anywhere.
-        if (letter.stream, letter.subject) != (self._stream, PREPARED):
-            why = f"it is about {letter.subject!r} of stream {letter.stream!r}, not {PREPARED!r} of {self._stream!r}"
-            raise NotRedriven(filed.number, f"{why}\n  if that is right, set ARCHIVER_STREAM")
+        if (letter.stream, letter.subject) != (self._stream, self._prepared):
+            about = f"{letter.subject!r} of stream {letter.stream!r}, not {self._prepared!r} of {self._stream!r}"
+            hint = "if that is right, set ARCHIVER_STREAM and ARCHIVER_SUBJECT_PREFIX"
+            raise NotRedriven(filed.number, f"it is about {about}\n  {hint}")
         original = await self._still_there(letter, letter.sequence)
         if original is None and not letter.is_payload(letter.payload):
             kept = f"it keeps {len(letter.payload)} of {letter.payload_bytes} bytes"
@@ -133,7 +136,7 @@ class DeadLetters:
             headers["Kaizen-Original-Msg-Id"] = letter.msg_id
         with _asked(f"store dead letter {filed.number} again"):
             ack = await self._jetstream.publish(
-                PREPARED,
+                self._prepared,
                 letter.payload if original is None else original.data or b"",
                 stream=self._stream,
                 headers={**headers, "Nats-Msg-Id": letter.redrive_id},
@@ -153,11 +156,11 @@ class DeadLetters:
         """
         with _asked(f"drop dead letter {number}"):
             try:
-                await self._jetstream.delete_msg(DEAD_LETTER_STREAM, number)
+                await self._jetstream.delete_msg(self._letters, number)
             except APIError:
                 # For one that is not there nats-server 2.15 answers 500 "stream store EOF".
                 with suppress(NotFoundError):
-                    await self._jetstream.get_msg(DEAD_LETTER_STREAM, number)
+                    await self._jetstream.get_msg(self._letters, number)
                     raise
 
     async def _still_there(self, letter: Letter, sequence: int) -> RawStreamMsg | None:

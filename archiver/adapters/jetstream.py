@@ -167,13 +167,14 @@ class JetStreamDelivery:
 
 
 class JetStreamAnnouncer:
-    """Publishes with confirmation."""
+    """Publishes with confirmation, each subject with `prefix` before it."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, prefix: str = "") -> None:
+        self._client, self._prefix = client, prefix
 
     async def announce(self, subject: str, payload: bytes, *, message_id: str) -> None:
         """See `ports.Announcer.announce`."""
+        subject = self._prefix + subject
         try:
             await publish_confirmed(self._client, subject, payload, message_id=message_id, timeout_s=_CONFIRM_WITHIN_S)
         except Unreachable as error:

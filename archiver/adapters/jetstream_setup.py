@@ -30,11 +30,10 @@ from nats.js.errors import NotFoundError
 
 from archiver.core.announcement import FAILED
 from archiver.core.checkup import Check, Verdict, judged, span
+from archiver.core.subjects import DEAD_LETTER_STREAM, PREPARED, SCHEDULE, stream_name
 from archiver.errors import BusUnavailable
 from contracts import parse_rfc3339
 
-PREPARED: Final = "kaizen.schedule.prepared"
-DEAD_LETTER_STREAM: Final = "KAIZEN_ARCHIVE_DLQ"
 _DAY_S: Final = 24 * 3600.0
 _REPLICAS: Final = 3  # the fewest of which one may fail
 
@@ -77,8 +76,12 @@ class Part:
         return tuple(each for each in self.checks if each.verdict is Verdict.DIFFERS)
 
 
-async def set_up(client: Client, *, stream: str, consumer: str, ack_wait_s: float, apply: bool) -> list[Part]:
+async def set_up(
+    client: Client, *, stream: str, consumer: str, ack_wait_s: float, apply: bool, subject_prefix: str = ""
+) -> list[Part]:
     """Create the streams and the consumer where they are missing; change what differs only with `apply`.
+
+    `subject_prefix` is '' or ends with a dot.
 
     Raises:
         BusUnavailable: JetStream refuses, in its own words.
@@ -86,14 +89,14 @@ async def set_up(client: Client, *, stream: str, consumer: str, ack_wait_s: floa
     jetstream = client.jetstream()
     parts = []
     with _asked("set up streams and consumer"):
-        for wanted in _streams(stream):
+        for wanted in _streams(stream, subject_prefix):
             part, there = await _stream_part(jetstream, wanted)
             if there is None:
                 await jetstream.add_stream(wanted)
             elif part.differences and apply:
                 await jetstream.update_stream(there.config.evolve(**_changes(part, wanted)))
             parts.append(_done(part, apply=apply))
-        durable = _durable(consumer, ack_wait_s)
+        durable = _durable(consumer, ack_wait_s, subject_prefix)
         part, found = await _consumer_part(jetstream, stream, durable)
         if found is None:
             await jetstream.add_consumer(stream, durable)
@@ -103,7 +106,13 @@ async def set_up(client: Client, *, stream: str, consumer: str, ack_wait_s: floa
 
 
 async def examine(
-    client: Client, *, stream: str, consumer: str, ack_wait_s: float, store_timeout_s: float
+    client: Client,
+    *,
+    stream: str,
+    consumer: str,
+    ack_wait_s: float,
+    store_timeout_s: float,
+    subject_prefix: str = "",
 ) -> list[Part]:
     """Look at the streams and the consumer, and change nothing. What `set_up` does not change is judged, too.
 
@@ -115,10 +124,11 @@ async def examine(
     jetstream = client.jetstream()
     parts = []
     with _asked("show streams and consumer"):
-        for wanted in _streams(stream):
+        for wanted in _streams(stream, subject_prefix):
             part, there = await _stream_part(jetstream, wanted)
             parts.append(part if there is None else _with(part, replicas(there)))
-        part, found = await _consumer_part(jetstream, stream, _durable(consumer, ack_wait_s))
+        durable = _durable(consumer, ack_wait_s, subject_prefix)
+        part, found = await _consumer_part(jetstream, stream, durable)
         return [*parts, part if found is None else _with(part, _patience(found.ack_wait or 0, store_timeout_s))]
 
 
@@ -163,10 +173,10 @@ def _with(part: Part, check: Check) -> Part:
     return Part(part.name, part.state, (*part.checks, check))
 
 
-def _streams(events: str) -> list[StreamConfig]:
+def _streams(events: str, prefix: str) -> list[StreamConfig]:
     return [
-        _stream(events, ["kaizen.schedule.>"], max_age_s=30 * _DAY_S),
-        _stream(DEAD_LETTER_STREAM, [FAILED], max_age_s=90 * _DAY_S),
+        _stream(events, [prefix + SCHEDULE], max_age_s=30 * _DAY_S),
+        _stream(stream_name(DEAD_LETTER_STREAM, prefix), [prefix + FAILED], max_age_s=90 * _DAY_S),
     ]
 
 
@@ -183,10 +193,10 @@ def _stream(name: str, subjects: list[str], *, max_age_s: float) -> StreamConfig
     )
 
 
-def _durable(consumer: str, ack_wait_s: float) -> ConsumerConfig:
+def _durable(consumer: str, ack_wait_s: float, prefix: str) -> ConsumerConfig:
     return ConsumerConfig(
         durable_name=consumer,
-        filter_subject=PREPARED,
+        filter_subject=prefix + PREPARED,
         ack_policy=AckPolicy.EXPLICIT,
         deliver_policy=DeliverPolicy.ALL,
         ack_wait=ack_wait_s,

@@ -187,7 +187,7 @@ async def _dead_letters() -> AsyncIterator[DeadLetters]:
     settings = load_settings()
     client = await connect_nats(nats_access(), name="archiver dead")
     try:
-        yield await DeadLetters.bind(client, stream=settings.stream)
+        yield await DeadLetters.bind(client, stream=settings.stream, subject_prefix=settings.subject_prefix)
     finally:
         await close_nats(client)
 

@@ -122,6 +122,7 @@ async def _bus(settings: Settings, access: NatsAccess) -> Checks:
             consumer=settings.consumer,
             ack_wait_s=settings.ack_wait_s,
             store_timeout_s=settings.s3.connect_timeout_s + settings.s3.read_timeout_s,
+            subject_prefix=settings.subject_prefix,
         ):
             found[part.name] = list(part.checks) or [_MISSING]
     except KitError as error:

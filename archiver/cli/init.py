@@ -61,6 +61,7 @@ async def _init(settings: Settings, access: NatsAccess, bucket: str, *, apply: b
             consumer=settings.consumer,
             ack_wait_s=settings.ack_wait_s,
             apply=apply,
+            subject_prefix=settings.subject_prefix,
         )
         if "object_store" in settings.sources:
             made = await ensure_object_store(client, settings.object_store)

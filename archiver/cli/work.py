@@ -86,9 +86,10 @@ async def _run(
             client = await connect_nats(access, name=f"archiver {settings.worker}", error_cb=_report_to(log))
             try:
                 inbox = await JetStreamInbox.bind(client, stream=settings.stream, consumer=settings.consumer)
+                announcer = JetStreamAnnouncer(client, settings.subject_prefix)
                 consumer = make_consumer(
                     settings,
-                    World(store, open_sources(settings, client), JetStreamAnnouncer(client), inbox),
+                    World(store, open_sources(settings, client), announcer, inbox),
                     log,
                     ack_wait_s=inbox.ack_wait_s,
                     create_only=found.create_only == "honoured",

@@ -80,6 +80,10 @@ def problems_of_now() -> list[str]:
         ("ARCHIVER_PREFIX", "team/../a", "found 'team/../a'"),
         ("ARCHIVER_STREAM", "KAIZEN.SCHEDULE", "found 'KAIZEN.SCHEDULE'"),
         ("ARCHIVER_CONSUMER", "my archiver", "found 'my archiver'"),
+        ("ARCHIVER_SUBJECT_PREFIX", "staging", "found 'staging'"),
+        ("ARCHIVER_SUBJECT_PREFIX", "Staging.", "found 'Staging.'"),
+        ("ARCHIVER_SUBJECT_PREFIX", "my_staging.", "found 'my_staging.'"),
+        ("ARCHIVER_SUBJECT_PREFIX", "staging.*.", "found 'staging.*.'"),
         ("ARCHIVER_SOURCES", "spool,nfs", "found 'nfs'"),
         ("ARCHIVER_SOURCES", "spool,", "found ''"),
         ("ARCHIVER_OBJECT_STORE", "KAIZEN.BUNDLES", "found 'KAIZEN.BUNDLES'"),
@@ -104,6 +108,20 @@ def test_a_value_that_cannot_be_used_is_told_with_its_variable(
 
     assert variable in problem.partition(": ")[0].split(" or ")
     assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("prefix", "stream"),
+    [("staging.", "STAGING_KAIZEN_SCHEDULE"), ("eu-1.staging.", "EU-1_STAGING_KAIZEN_SCHEDULE")],
+)
+def test_subjects_with_a_prefix_are_in_a_stream_of_their_own_unless_another_is_named(
+    environment, prefix: str, stream: str
+) -> None:
+    environment(ARCHIVER_SUBJECT_PREFIX=prefix)
+    assert load_settings().stream == stream
+
+    environment(ARCHIVER_SUBJECT_PREFIX=prefix, ARCHIVER_STREAM="REHEARSAL")
+    assert load_settings().stream == "REHEARSAL"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ import boto3
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
-from archiver.adapters.jetstream_setup import DEAD_LETTER_STREAM, set_up
+from archiver.adapters.jetstream_setup import set_up
+from archiver.core.subjects import DEAD_LETTER_STREAM, stream_name
 from archiver.embedded import NatsServer, S3Server
 from contracts import ChildProcess, NatsAccess, PreparedEvent, close_nats, connect_nats, publish_confirmed, spool_name
 from tests.builders import BUNDLE, PREPARED, payload_bytes
@@ -66,9 +67,11 @@ class Kit:
     environment: dict[str, str]
     prefix: str
     started: list[Started] = field(default_factory=list)
+    subject_prefix: str = ""
 
     @classmethod
-    def make(cls, nats: NatsServer, store: S3Server, home: Path) -> Kit:
+    def make(cls, nats: NatsServer, store: S3Server, home: Path, subject_prefix: str = "") -> Kit:
+        """Make an archive of its own; with a `subject_prefix` it may share the nats-server with another."""
         prefix = f"e2e-{uuid.uuid4().hex}"
         (home / "spool").mkdir()
         environment = {
@@ -80,8 +83,9 @@ class Kit:
             "ARCHIVER_PREFIX": prefix,
             "ARCHIVER_SPOOL": str(home / "spool"),
             "ARCHIVER_ACK_WAIT_S": "1",
+            **({"ARCHIVER_SUBJECT_PREFIX": subject_prefix} if subject_prefix else {}),
         }
-        return cls(nats, store, home, environment, prefix)
+        return cls(nats, store, home, environment, prefix, subject_prefix=subject_prefix)
 
     # Commands
 
@@ -151,7 +155,12 @@ class Kit:
         )
 
     def publish(
-        self, payload: Mapping[str, Any] | bytes, bundle: bytes | None = BUNDLE, *, message_id: str | None = None
+        self,
+        payload: Mapping[str, Any] | bytes,
+        bundle: bytes | None = BUNDLE,
+        *,
+        message_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> PreparedEvent | None:
         """Leave a bundle (None: none) and publish its event, as an emitter does; bytes go past every check."""
         if isinstance(payload, bytes):
@@ -161,7 +170,8 @@ class Kit:
             if bundle is not None:
                 self.leave(this, bundle)
         name = message_id or (this.key if this else uuid.uuid4().hex)
-        self.on_the_bus(lambda client: publish_confirmed(client, PREPARED, raw, message_id=name))
+        subject = self.subject_prefix + PREPARED
+        self.on_the_bus(lambda client: publish_confirmed(client, subject, raw, message_id=name, headers=headers))
         return this
 
     def leave(self, event: PreparedEvent, bundle: bytes = BUNDLE) -> Path:
@@ -171,7 +181,8 @@ class Kit:
         return aside.rename(path)
 
     def consumer(self) -> ConsumerInfo:
-        return self.on_the_bus(lambda client: client.jetstream().consumer_info(STREAM, "archiver"))
+        stream = stream_name(STREAM, self.subject_prefix)
+        return self.on_the_bus(lambda client: client.jetstream().consumer_info(stream, "archiver"))
 
     def is_drained(self) -> bool:
         found = self.consumer()
@@ -183,13 +194,15 @@ class Kit:
     def follow_ups(self) -> list[dict[str, Any]]:
         return self._messages(STREAM, "kaizen.schedule.archived")
 
-    def _messages(self, stream: str, subject: str) -> list[dict[str, Any]]:
+    def _messages(self, name: str, subject: str) -> list[dict[str, Any]]:
+        stream = stream_name(name, self.subject_prefix)
+
         async def steps(client: Client) -> list[dict[str, Any]]:
             jetstream = client.jetstream()
             state = (await jetstream.stream_info(stream)).state
             numbers = range(state.first_seq, state.last_seq + 1) if state.messages else ()
             found = [await jetstream.get_msg(stream, number) for number in numbers]
-            return [json.loads(each.data or b"") for each in found if each.subject == subject]
+            return [json.loads(each.data or b"") for each in found if each.subject == self.subject_prefix + subject]
 
         return self.on_the_bus(steps)
 

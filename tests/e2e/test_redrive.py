@@ -10,8 +10,8 @@ from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
 from archiver.adapters.dead_letters import DeadLetters
-from archiver.adapters.jetstream_setup import DEAD_LETTER_STREAM
 from archiver.core.announcement import FAILED
+from archiver.core.subjects import DEAD_LETTER_STREAM
 from archiver.errors import BusUnavailable
 from contracts import publish_confirmed
 from tests.builders import BUNDLE, PREPARED, event, payload_bytes, prepared
