@@ -20,7 +20,8 @@ from archiver.core.announcement import FAILED, dead_letter, dead_letter_id
 from archiver.core.backoff import BACKOFF
 from archiver.core.breaker import Breaker, State
 from archiver.core.limiter import Limiter
-from archiver.core.outcome import Ack, Cause, Dead, Outcome, Retry
+from archiver.core.outcome import Ack, Cause, Dead, Ignored, Outcome, Retry
+from archiver.core.replay import run_of
 from archiver.core.values import Message
 from archiver.errors import BusSilent, BusUnavailable, StoreUnavailable
 from archiver.health import Health
@@ -132,6 +133,8 @@ class Consumer:
     async def _handle(self, delivery: Delivery) -> None:
         message = delivery.message
         log = self.log.bind(sequence=message.sequence, deliveries=message.deliveries)
+        if run := run_of(message):
+            log = log.bind(replay=run)
         try:
             async with self._progress(delivery):
                 began_s = _now_s()
@@ -169,6 +172,10 @@ class Consumer:
                 log.info(name, event_key=outcome.event_key, ref_key=outcome.ref_key, bytes=outcome.bundle_bytes)
                 if outcome.not_released:
                     log.warning("the source's copy of the bundle was left where it is", why=outcome.not_released)
+            case Ignored():
+                await delivery.acknowledge()
+                name = "ignored"
+                log.info(name)
             case Retry():
                 await delivery.retry(outcome.after_s)
                 name = "retried"

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import Final
 
+from archiver.core.keys import REPLAYS
 from archiver.core.values import Listed
 from archiver.errors import StoreUnavailable
 from archiver.parallel import AT_ONCE, merged
@@ -59,7 +60,9 @@ async def in_any_order(store: ObjectStore, prefix: str) -> AsyncGenerator[Listed
 
 
 async def whole(store: ObjectStore) -> AsyncIterator[Listed]:
-    """List all that is in the store, each folder at the top before the next, by name: blobs before conflicts and refs.
+    """List an archive, each folder at the top before the next, by name: blobs before conflicts and refs.
+
+    Replays that were archived apart are archives of their own, and not in it.
 
     Raises:
         StoreUnavailable: a page could not be had, though it was asked for again.
@@ -68,5 +71,7 @@ async def whole(store: ObjectStore) -> AsyncIterator[Listed]:
     for listed in top.objects:
         yield listed
     for folder in top.folders:
+        if REPLAYS.startswith(folder):
+            continue
         async for listed in in_any_order(store, folder):
             yield listed

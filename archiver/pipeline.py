@@ -25,6 +25,7 @@ from archiver.core.backoff import BACKOFF
 from archiver.core.keys import ref_key
 from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Outcome, Retry
 from archiver.core.reference import Reference, Source
+from archiver.core.replay import run_of
 from archiver.core.values import Message
 from archiver.errors import (
     BundleMissing,
@@ -35,7 +36,7 @@ from archiver.errors import (
     StoreUnavailable,
 )
 from archiver.ports import Announcer, Bundle, BundleSource
-from contracts import BUNDLE_SOURCE, PreparedEvent, check_payload, format_rfc3339, load_contract
+from contracts import BUNDLE_SOURCE, REPLAY, PreparedEvent, check_payload, format_rfc3339, load_contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +111,10 @@ class Pipeline:
         if not reference.source.sequence:  # `archiver put` wrote it, which knows no stream; the contract asks for one
             reference = replace(reference, source=_source(message))
         payload = archived_event(reference, ref_key(event), prefix=self.archive.identity.prefix)
+        run = run_of(message)
+        name, headers = archived_id(event.key, run), {REPLAY: run} if run else None
         await self.archive.patience(
-            lambda: self.announcer.announce(ARCHIVED, payload, message_id=archived_id(event.key))
+            lambda: self.announcer.announce(ARCHIVED, payload, message_id=name, headers=headers)
         )
 
     async def _release(

@@ -130,7 +130,9 @@ class BundleSource(Protocol):
 class Announcer(Protocol):
     """Publishes our events, and returns only when the bus has them on disk."""
 
-    async def announce(self, subject: str, payload: bytes, *, message_id: str) -> None:
+    async def announce(
+        self, subject: str, payload: bytes, *, message_id: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Publish and wait for the confirmation.
 
         Raises:

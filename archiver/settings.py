@@ -48,7 +48,7 @@ class Settings(BaseSettings):
         str, Field(min_length=3, max_length=63, pattern=_BUCKET, description="bucket that holds blobs and references")
     ]
     prefix: Annotated[
-        str, Field(max_length=500, pattern=_FOLDERS, description="part of the bucket that the archive lives in")
+        str, Field(max_length=400, pattern=_FOLDERS, description="part of the bucket that the archive lives in")
     ] = ""
     sources: Annotated[
         tuple[Literal["spool", "object_store"], ...],
@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     compression: Annotated[
         Literal["auto", "off"], Field(description="auto: a bundle is stored as zstd where that saves a tenth")
     ] = "off"
+    replays: Annotated[
+        Literal["archive", "ignore", "separate"],
+        Field(description="replayed events: archive like any other, ignore, or archive apart under replays/v1/"),
+    ] = "archive"
     max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused")] = 2 << 30
     bundle_deadline_s: Annotated[float, Field(ge=0, description="how late a bundle may be")] = 900.0
     ack_wait_s: Annotated[float, Field(ge=1, description="silence after which NATS delivers again")] = 60.0

@@ -20,6 +20,7 @@ from archiver.health import Health
 from archiver.patience import patiently
 from archiver.pipeline import Pipeline
 from archiver.ports import Announcer, BundleSource, Inbox, ObjectStore
+from archiver.replays import Replays
 from archiver.settings import Settings
 from archiver.watchdog import Watchdog
 
@@ -115,7 +116,7 @@ def make_consumer(
     )
     return Consumer(
         inbox=world.inbox,
-        process=pipeline.process,
+        process=Replays(pipeline, settings.replays).process,
         dead_letters=world.announcer,
         probe=world.store.check,
         clock=SystemClock(),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contracts.nats_server import NatsServer
     from contracts.registry import Contract, load_contract
     from contracts.replay.capture import Capture
+    from contracts.replay.plan import REPLAY
     from contracts.strict_json import MalformedPayload, parse_payload
     from contracts.suggestion import nearest
     from contracts.timestamps import InvalidTimestamp, format_rfc3339, parse_rfc3339
@@ -57,6 +58,7 @@ _HOME = {
     "NatsServer": "nats_server",
     "NothingChecked": "errors",
     "PreparedEvent": "event",
+    "REPLAY": "replay.plan",
     "Result": "check",
     "ServerDidNotStart": "errors",
     "Severity": "violation",
@@ -84,6 +86,7 @@ _HOME = {
 
 __all__ = [
     "BUNDLE_SOURCE",
+    "REPLAY",
     "BadInput",
     "BundleInfo",
     "Capture",

@@ -123,13 +123,15 @@ class MemoryBundles(_Fake):
 
 @dataclass
 class RecordingAnnouncer(_Fake):
-    """An Announcer that keeps what it was told: (subject, event, message id)."""
+    """An Announcer that keeps what it was told: (subject, event, message id), and the headers beside it."""
 
     said: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
+    headers: list[Any] = field(default_factory=list)
 
-    async def announce(self, subject: str, payload: bytes, *, message_id: str) -> None:
+    async def announce(self, subject: str, payload: bytes, *, message_id: str, headers: Any = None) -> None:
         self.note(f"announce {subject}")
         self.said.append((subject, json.loads(payload), message_id))
+        self.headers.append(headers)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from archiver.core.announcement import FAILED
 from archiver.core.letter import Letter, NotALetter, read_letter
 from archiver.core.subjects import DEAD_LETTER_STREAM, PREPARED, stream_name
 from archiver.errors import BusUnavailable
-from contracts import KitError
+from contracts import REPLAY, KitError
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,8 @@ class DeadLetters:
         headers = _headers(original)
         if letter.msg_id and letter.msg_id.isprintable():
             headers["Kaizen-Original-Msg-Id"] = letter.msg_id
+        if letter.replay and letter.replay.isprintable():
+            headers[REPLAY] = letter.replay  # also where only the letter is left of it
         with _asked(f"store dead letter {filed.number} again"):
             ack = await self._jetstream.publish(
                 self._prepared,

@@ -7,7 +7,7 @@ nothing, and its subscription can stall for good after the server was restarted 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from datetime import UTC
 
 from nats.aio.client import Client
@@ -172,11 +172,20 @@ class JetStreamAnnouncer:
     def __init__(self, client: Client, prefix: str = "") -> None:
         self._client, self._prefix = client, prefix
 
-    async def announce(self, subject: str, payload: bytes, *, message_id: str) -> None:
+    async def announce(
+        self, subject: str, payload: bytes, *, message_id: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         """See `ports.Announcer.announce`."""
         subject = self._prefix + subject
         try:
-            await publish_confirmed(self._client, subject, payload, message_id=message_id, timeout_s=_CONFIRM_WITHIN_S)
+            await publish_confirmed(
+                self._client,
+                subject,
+                payload,
+                message_id=message_id,
+                headers=headers,
+                timeout_s=_CONFIRM_WITHIN_S,
+            )
         except Unreachable as error:
             raise BusUnavailable(f"store an event of {subject}", error.why) from None
 

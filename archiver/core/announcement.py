@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from archiver.core.outcome import Dead
 from archiver.core.reference import Reference
+from archiver.core.replay import run_of
 from archiver.core.values import Message
 from contracts import format_rfc3339
 
@@ -54,9 +55,12 @@ def archived_event(reference: Reference, ref_key: str, *, prefix: str) -> bytes:
     )
 
 
-def archived_id(event_key: str) -> str:
-    """Name the follow-up event's message: a repeat within the stream's window is stored once."""
-    return f"archived:{event_key}"
+def archived_id(event_key: str, run: str | None = None) -> str:
+    """Name the follow-up event's message: a repeat within the stream's window is stored once.
+
+    Of a replay it is the run's own, so that whoever waits for it is told, however often the event was replayed before.
+    """
+    return f"archived:{event_key}" + (f":{run}" if run else "")
 
 
 def dead_letter(message: Message, dead: Dead, *, failed_at: datetime, worker: str) -> bytes:
@@ -74,6 +78,7 @@ def dead_letter(message: Message, dead: Dead, *, failed_at: datetime, worker: st
             "failed_at": format_rfc3339(failed_at, "auto"),
             "worker": worker,
             "msg_id": message.headers.get("Nats-Msg-Id", ""),
+            "replay": run_of(message) or "",
             "payload_bytes": len(message.payload),
             "payload_sha256": sha256(message.payload).hexdigest(),
             "payload_b64": base64.b64encode(message.payload[:_KEPT_BYTES]).decode(),

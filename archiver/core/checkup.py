@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from archiver.core.capabilities import PROBES, Capabilities
-from archiver.core.keys import BLOBS, CONFLICTS, REFERENCES
+from archiver.core.keys import BLOBS, CONFLICTS, REFERENCES, REPLAYS
 
 _TOLERATED_SKEW_S: Final = 60.0
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -96,6 +96,7 @@ def lifecycle_checks(rules: Iterable[LifecycleRule], prefix: str) -> Iterator[Ch
     for folder, without in (
         (PROBES, "archiver gc deletes what a worker may not"),
         (CONFLICTS, "second bundles of an event stay until somebody has looked at them"),
+        (REPLAYS, "what replays brought (ARCHIVER_REPLAYS=separate) stays until somebody deletes it"),
     ):
         deleting = [each for each in rules if each.expires and (prefix + folder).startswith(each.prefix)]
         found = ", ".join(f"deleted {each.expires}" for each in deleting) or "kept"

@@ -6,6 +6,7 @@
     conflicts/v1/<key>/<64 hex>.json                   a second, different bundle for the same event
     probe/v1/…                                         what a look at the store's abilities leaves behind
     trash/v1/<run>/blobs/…                             a blob that `archiver gc` is about to delete
+    replays/v1/<run>/…                                 an archive of its own: what one replay has brought
 
 The digest's first two digits spread the load over a store's partitions; the reference's segments are read
 as columns by query tools. No key is ever another key's directory, which MinIO and SeaweedFS refuse.
@@ -24,6 +25,7 @@ BLOBS: Final = "blobs/v1/sha256/"
 REFERENCES: Final = "refs/v1/"
 CONFLICTS: Final = "conflicts/v1/"
 TRASH: Final = "trash/v1/"
+REPLAYS: Final = "replays/v1/"
 IDENTITY: Final = "identity"
 ZSTD: Final = "zstd"
 _PACKED = ".zst"
@@ -83,6 +85,11 @@ def conflict_key(event_key: str, sha256: str) -> str:
 def trash_key(run: str, blob: str) -> str:
     """Name the copy of a blob that one run of `archiver gc` sets aside."""
     return f"{TRASH}{run}/{blob}"
+
+
+def replay_prefix(run: str) -> str:
+    """Name the part of the archive that is one replay's own; `run` is from `core.replay.run_of`."""
+    return f"{REPLAYS}{key_segment(run)}/"
 
 
 def blob_in_trash(key: str) -> str:

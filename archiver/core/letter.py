@@ -20,7 +20,7 @@ class Letter:
 
     `subject`, `stream` and `sequence` are where it lay, `msg_id` its Nats-Msg-Id. `payload` is the copy that
     was kept, at most 256 KiB; `payload_bytes` and `payload_sha256` are of the original. It may hold secrets,
-    which can be the very reason why it is here.
+    which can be the very reason why it is here. `replay` is the id of the run that replayed it, or ''.
     """
 
     reason: str
@@ -35,6 +35,7 @@ class Letter:
     payload_bytes: int
     payload_sha256: str
     payload: bytes
+    replay: str = ""
 
     def is_payload(self, data: bytes) -> bool:
         """Say whether these are the bytes of the original, all of them."""
@@ -64,7 +65,7 @@ class Letter:
 
     def as_record(self) -> dict[str, Any]:
         """List everything but the payload, by name."""
-        return {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
+        return {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS, "replay")}
 
 
 class NotALetter(ValueError):
@@ -85,6 +86,7 @@ def read_letter(raw: bytes) -> Letter:
             **{name: _typed(record, name, str) for name in _TEXTS},
             **{name: _typed(record, name, int) for name in _NUMBERS},
             payload=base64.b64decode(_typed(record, "payload_b64", str), validate=True),
+            replay=_typed({"replay": "", **record}, "replay", str),  # earlier versions wrote none
         )
         if not 0 < letter.sequence < 2**63:
             raise NotALetter(f"sequence is {letter.sequence}, expected one of a stream")

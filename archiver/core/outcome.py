@@ -42,6 +42,11 @@ class Ack:
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """A replay, where replays are ignored: done with, and nothing was looked at or stored."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Not now: deliver it again after `after_s` seconds. No event is to blame for `why`."""
 
@@ -58,4 +63,4 @@ class Dead:
     detail: str
 
 
-Outcome = Ack | Retry | Dead
+Outcome = Ack | Ignored | Retry | Dead

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.adapters.memory import MemoryStore
-from archiver.core.keys import BLOBS, REFERENCES, blob_key, ref_key, trash_key
+from archiver.core.keys import BLOBS, REFERENCES, blob_key, ref_key, replay_prefix, trash_key
 from archiver.errors import StoreRefuses, StoreUnavailable
 from archiver.sweep import RecordUnreadable, Sweep, Swept
 from tests.builders import BUNDLE, House, message, prepared
@@ -89,6 +89,16 @@ def test_what_is_younger_than_the_limit_by_the_stores_clock_is_left_alone(
     swept(house)
 
     assert (key in house.store.objects) is stays
+
+
+def test_what_replays_brought_is_neither_looked_at_nor_deleted() -> None:
+    house = archive()
+    apart = {f"{replay_prefix('run')}{key}": GARBAGE for key in (ORPHAN, ref_key(prepared()), "trash/v1/x/y")}
+    house.store.objects.update(apart)
+    house.clock.forward(DAY.total_seconds())
+
+    assert [each.key for each in swept(house)] == [ORPHAN]
+    assert apart.items() <= house.store.objects.items()
 
 
 def test_what_a_conflict_alone_refers_to_stays() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.core.flaws import KINDS, Flaw
-from archiver.core.keys import BLOBS, REFERENCES, blob_key, conflict_key, ref_key, trash_key
+from archiver.core.keys import BLOBS, REFERENCES, blob_key, conflict_key, ref_key, replay_prefix, trash_key
 from archiver.errors import StoreRefuses
 from archiver.parallel import AT_ONCE
 from archiver.verification import Selection, Verification
@@ -183,6 +183,10 @@ DAMAGES: dict[str, tuple[Callable[[House], object], list[tuple[str, str]]]] = {
         [("gc/interrupted", trash_key("run", ORPHAN))],
     ),
     "what a probe left": (lambda it: it.store.objects.update({"probe/v1/a": b""}), []),
+    "a replay that was archived apart": (
+        lambda it: it.store.objects.update({f"{replay_prefix('run')}{key}": b"" for key in (BLOB_KEYS[0], "x")}),
+        [],
+    ),
     "an object of somebody else": (lambda it: it.store.objects.update(README=b""), [("object/unknown", "README")]),
 }
 

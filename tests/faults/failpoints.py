@@ -131,9 +131,9 @@ class FailingAnnouncer:
     announcer: Announcer
     failpoints: Failpoints
 
-    async def announce(self, subject: str, payload: bytes, *, message_id: str) -> None:
+    async def announce(self, subject: str, payload: bytes, *, message_id: str, headers: Any = None) -> None:
         async with self.failpoints.around(_ANNOUNCED[subject]):
-            await self.announcer.announce(subject, payload, message_id=message_id)
+            await self.announcer.announce(subject, payload, message_id=message_id, headers=headers)
 
 
 @dataclass
