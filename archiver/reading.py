@@ -62,21 +62,32 @@ async def references(
                 yield listed.key
 
     async def look(key: str) -> Entry | Stray | None:
-        try:
-            entry = Entry(key, read_reference(await patiently(lambda: read_whole(store, key, MAX_BYTES))))
-        except KeyMissing:
-            return None  # deleted since it was listed
-        except (NotAReference, ObjectUnusable) as error:
-            return Stray(key, str(error))
-        event = event_of(entry.reference)
-        if isinstance(event, Dead):
-            return Stray(key, f"its event is none: {event.detail}")
+        found = await entry_at(store, key)
+        if found is None or isinstance(found, Stray):
+            return found
+        entry, event = found
         is_wanted = (agent is None or event.agent == agent) and (since is None or event.occurred_at >= since)
         return entry if is_wanted else None
 
     async for found in in_turn(keys(), look):
         if found:
             yield found
+
+
+async def entry_at(store: ObjectStore, key: str) -> tuple[Entry, PreparedEvent] | Stray | None:
+    """Read what is among the references under a key; None where it was deleted since it was listed.
+
+    Raises:
+        StoreUnavailable: the store failed.
+    """
+    try:
+        entry = Entry(key, read_reference(await patiently(lambda: read_whole(store, key, MAX_BYTES))))
+    except KeyMissing:
+        return None
+    except (NotAReference, ObjectUnusable) as error:
+        return Stray(key, str(error))
+    event = event_of(entry.reference)
+    return Stray(key, f"its event is none: {event.detail}") if isinstance(event, Dead) else (entry, event)
 
 
 def event_of(reference: Reference) -> PreparedEvent | Dead:
@@ -135,34 +146,50 @@ def checked_blob(store: ObjectStore, blob_key: str, sha256_hex: str) -> Abstract
     return _fetched(store, blob_key, sha256_hex, Unpacker(blob_key), as_stored=True)
 
 
+async def write_checked(store: ObjectStore, blob_key: str, sha256_hex: str, limit_bytes: int, target: BinaryIO) -> None:
+    """Write a bundle, unpacked, into an empty file as it comes: what is there counts once this has returned.
+
+    Raises:
+        DigestMismatch, NotArchived, StoreUnavailable: as `checked_bundle`.
+    """
+    await _write(store, blob_key, sha256_hex, Unpacker(blob_key, limit_bytes), target, as_stored=False)
+
+
 @asynccontextmanager
 async def _fetched(
     store: ObjectStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, *, as_stored: bool
 ) -> AsyncIterator[Packed]:
-    # In memory up to 8 MiB, in a file without a name beyond.
-    with tempfile.SpooledTemporaryFile(max_size=8 << 20) as file:
-        digest, digest_as_stored, stored = sha256(), sha256(), 0
-        try:
-            async for chunk in store.read(blob_key):
-                stored += len(chunk)
-                digest_as_stored.update(chunk)
-                if as_stored:
-                    file.write(chunk)
-                for piece in unpacker.feed(chunk):
-                    digest.update(piece)
-                    if not as_stored:
-                        file.write(piece)
-            unpacker.end()
-        except KeyMissing:
-            raise NotArchived(blob_key, "its blob is missing from the bucket; restore it from a copy") from None
-        except NotUnpackable as error:
-            raise DigestMismatch(blob_key, sha256_hex, f"unknown, since {error}") from None
-        if digest.hexdigest() != sha256_hex:
-            raise DigestMismatch(blob_key, sha256_hex, digest.hexdigest())
+    # In memory up to 8 MiB, in a file without a name beyond; a BinaryIO in all but name.
+    with tempfile.SpooledTemporaryFile(max_size=8 << 20) as spooled:
+        file: BinaryIO = spooled  # type: ignore[assignment]
+        stored, stored_as = await _write(store, blob_key, sha256_hex, unpacker, file, as_stored=as_stored)
         file.seek(0)
-        # A SpooledTemporaryFile is a BinaryIO in all but name.
-        stored_as = digest_as_stored.hexdigest()
-        yield Packed(file, stored, stored_as, codec_in(blob_key), unpacker.size_bytes)  # type: ignore[arg-type]
+        yield Packed(file, stored, stored_as, codec_in(blob_key), unpacker.size_bytes)
+
+
+async def _write(
+    store: ObjectStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, target: BinaryIO, *, as_stored: bool
+) -> tuple[int, str]:
+    """Write a blob into a file, as it is stored or unpacked; return size and digest of what is stored."""
+    digest, digest_as_stored, stored = sha256(), sha256(), 0
+    try:
+        async for chunk in store.read(blob_key):
+            stored += len(chunk)
+            digest_as_stored.update(chunk)
+            if as_stored:
+                target.write(chunk)
+            for piece in unpacker.feed(chunk):
+                digest.update(piece)
+                if not as_stored:
+                    target.write(piece)
+        unpacker.end()
+    except KeyMissing:
+        raise NotArchived(blob_key, "its blob is missing from the bucket; restore it from a copy") from None
+    except NotUnpackable as error:
+        raise DigestMismatch(blob_key, sha256_hex, f"unknown, since {error}") from None
+    if digest.hexdigest() != sha256_hex:
+        raise DigestMismatch(blob_key, sha256_hex, digest.hexdigest())
+    return stored, digest_as_stored.hexdigest()
 
 
 def copy_out(source: BinaryIO, target: BinaryIO) -> None:

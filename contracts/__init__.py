@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from contracts.child_process import ChildProcess, find_program
     from contracts.cli.run import LazyGroup, run
     from contracts.cli.table import print_table
+    from contracts.emitters.spool import Spool
     from contracts.errors import BadInput, Exit, KitError, NothingChecked, ServerDidNotStart, Unreachable
     from contracts.event import BUNDLE_SOURCE, BundleInfo, PreparedEvent, spool_name
     from contracts.identity import canonical_json, event_key
@@ -62,6 +63,7 @@ _HOME = {
     "Result": "check",
     "ServerDidNotStart": "errors",
     "Severity": "violation",
+    "Spool": "emitters.spool",
     "Unreachable": "errors",
     "Violation": "violation",
     "Confirmation": "nats_connection",
@@ -105,6 +107,7 @@ __all__ = [
     "Result",
     "ServerDidNotStart",
     "Severity",
+    "Spool",
     "Unreachable",
     "Violation",
     "assert_conforms",

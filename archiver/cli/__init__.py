@@ -17,6 +17,7 @@ from contracts import LazyGroup
         "put": "archiver.cli.work:put",
         "ls": "archiver.cli.read:ls",
         "get": "archiver.cli.read:get",
+        "events": "archiver.cli.events:events",
         "verify": "archiver.cli.verify:verify",
         "gc": "archiver.cli.gc:gc",
         "dead": "archiver.cli.dead:dead",

@@ -19,7 +19,7 @@ _EVENT_ENDING = ".event.json"
 
 
 class Spool:
-    """One spool directory, on the emitter's side.
+    """One spool directory, on the side of whoever leaves bundles there.
 
     Raises:
         BadInput: the directory is not there, or cannot be written; says what to do.

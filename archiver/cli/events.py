@@ -1,0 +1,86 @@
+"""`archiver events`: archived events as captures, to be replayed elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from archiver.cli.moment import Moment
+from archiver.settings import Settings, load_settings
+from contracts import Exit, NothingChecked, Spool
+
+if TYPE_CHECKING:
+    from archiver.history import Span
+    from archiver.reading import Entry, Stray
+
+
+@click.command()
+@click.option("--since", type=Moment(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
+@click.option("--until", type=Moment(), help="Only events before this day or time.")
+@click.option("--repo", metavar="SLUG", help="Only this repo; narrows the listing.")
+@click.option("--agent", metavar="SLUG", help="Only this agent; with --repo narrows the listing.")
+@click.option(
+    "--with-bundles",
+    "spool",
+    metavar="SPOOL",
+    type=click.Path(path_type=Path),
+    help="Put each event's bundle into this directory, for the archiver whose ARCHIVER_SPOOL it is.",
+)
+def events(
+    since: datetime | None, until: datetime | None, repo: str | None, agent: str | None, spool: Path | None
+) -> Exit:
+    """Write archived events, one capture (kaizen.capture/1) a line, for contracts replay --from-file -.
+
+    They come in the order of occurred_at, whatever repo and agent they are of, and when all references have been
+    listed (with --repo, all of that repo). `at` is when the stream took an event, `origin` its reference.
+
+    With --with-bundles an event is written once its bundle is in the spool: unpacked, with the right digest and
+    durable. One that is there already stays.
+
+    What cannot be written is named on the error stream with what to do, and makes the exit status 1. In a pipe
+    that status is lost without `set -o pipefail`.
+    """
+    from archiver.history import Span
+
+    return asyncio.run(_events(load_settings(), Span(repo, agent, since, until), spool))
+
+
+async def _events(settings: Settings, span: Span, directory: Path | None) -> Exit:
+    from archiver.errors import DigestMismatch, NotArchived
+    from archiver.history import capture_of, history
+    from archiver.parallel import in_turn
+    from archiver.reading import Stray
+    from archiver.respool import respool
+    from archiver.wiring import open_store
+
+    spool = None if directory is None else Spool(directory)
+    written = left_out = 0
+    async with open_store(settings) as store:
+
+        async def with_bundle(found: Entry | Stray) -> Entry | Stray:
+            if spool is None or isinstance(found, Stray):
+                return found
+            try:
+                await respool(store, found.reference, spool, settings.max_bundle_bytes)
+            except (DigestMismatch, NotArchived) as error:
+                return Stray(found.key, f"{error}\n  archiver verify --repair writes it again where a copy is left")
+            return found
+
+        async for found in in_turn(history(store, span), with_bundle):
+            if isinstance(found, Stray):
+                left_out += 1
+                click.echo(f"left out: {found.key}: {found.why}", err=True)
+            else:
+                written += 1
+                sys.stdout.buffer.write(capture_of(found).to_line())
+    if left_out:
+        click.echo(f"{left_out} of {written + left_out} are not in the output; archiver verify says more", err=True)
+        return Exit.BROKEN
+    if not written:
+        raise NothingChecked(f"no event is archived in bucket {settings.bucket} that matches")
+    return Exit.OK
