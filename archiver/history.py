@@ -97,7 +97,7 @@ class _Gathered:
         self._keys, self._records = Table(scratch, "keys"), Table(scratch, "records")
 
     def add(self, occurred_at: datetime, entry: Entry) -> None:
-        place = f"{occurred_at.astimezone(UTC).isoformat(timespec='microseconds')} {entry.reference.event_sha256}"
+        place = f"{occurred_at.isoformat(timespec='microseconds')} {entry.reference.event_sha256}"
         self._keys[place] = entry.key
         self._records[place] = entry.reference.to_json().decode()
 

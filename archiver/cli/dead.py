@@ -129,6 +129,8 @@ async def _show(number: int, output: Path | None, *, with_payload: bool, as_json
         click.echo(json.dumps(record | copy, ensure_ascii=False))
         return
     for name, value in record.items():
+        if name == "replay" and not value:
+            continue
         click.echo(f"{name:16}{_block(str(value), 16)}")
     if filed.letter is None:
         return

@@ -120,6 +120,7 @@ def test_a_dead_letter_says_where_the_message_came_from() -> None:
         "failed_at": "2026-06-17T12:00:00Z",
         "worker": "w",
         "msg_id": "an id",
+        "replay": "",
         "payload_bytes": 1,
         "payload_sha256": sha256(b"{").hexdigest(),
         "payload_b64": "ew==",

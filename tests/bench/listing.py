@@ -2,7 +2,7 @@
 
 Two archives in one bucket of a real store. `archiver ls` of one repo that has as many references in both, in turns;
 then `archiver verify --sample`, its time and its peak memory. With --imagined N no server is asked: the look of
-`verify` and of `gc` over an archive of N references that is computed as it is read, for the memory alone.
+`verify`, of `gc` and of `events` over an archive of N references that is computed as it is read, for the memory alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -25,9 +25,12 @@ from obstore.store import S3Store
 
 from archiver.core.keys import blob_key, ref_key
 from archiver.embedded import S3Server
+from archiver.history import Span, capture_of, history
 from archiver.ports import ObjectStore
+from archiver.reading import Entry
 from archiver.sweep import Sweep
 from archiver.verification import Selection, Verification
+from contracts import parse_rfc3339
 from tests.bench.imagined import REPOS, ImaginedStore, bundle_of, event_of, record_of
 from tests.builders import NOON
 from tests.e2e.kit import BIN
@@ -147,7 +150,7 @@ def imagined(count: int, home: Path) -> None:
     for references in (10_000, count):
         path = home / f"{references}.sqlite"
         ImaginedStore.of(references, path)
-        for what in ("sample", "gc", "verify"):
+        for what in ("sample", "gc", "verify", "events"):
             cost = run([sys.executable, "-m", __spec__.name, "--look", str(path), what], {**os.environ})
             print(
                 f"{references:,} references, {what:7} {cost.taken_s:7.1f} s   peak {cost.peak_mib:5.0f} MiB", flush=True
@@ -162,6 +165,12 @@ async def look(path: str, what: str) -> None:
         sweep = Sweep(archive, "bench", timedelta(0))
         await sweep.look(NOON)
         found = [*map(str, sweep.leftovers())]
+    elif what == "events":
+        found, last = [], datetime.min.replace(tzinfo=UTC)
+        async for entry in history(archive, Span()):
+            at = parse_rfc3339(capture_of(entry).event["occurred_at"]) if isinstance(entry, Entry) else last
+            found += [] if isinstance(entry, Entry) and at >= last else [entry.key]
+            last = at
     else:
         seen = Verification(archive, NOON, timedelta(0))
         chosen = Selection(sample=1000) if what == "sample" else Selection()

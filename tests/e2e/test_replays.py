@@ -98,6 +98,7 @@ def test_a_dead_letter_of_a_replay_says_so_and_is_redriven_as_one_even_after_the
     kit.archiver("run", "--until-idle", ARCHIVER_BUNDLE_DEADLINE_S="0", ARCHIVER_REPLAYS="separate")
     assert [each["replay"] for each in kit.letters()] == [RUN]
     assert json.loads(kit.archiver("dead", "list", "--json").stdout)["replay"] == RUN
+    assert f"replay          {RUN}\n" in kit.archiver("dead", "show", "1").stdout.decode()
 
     kit.on_the_bus(lambda client: client.jetstream().purge_stream(STREAM))
     kit.leave(prepared())
