@@ -11,7 +11,7 @@ import pytest
 
 from archiver.adapters.memory import MemoryStore
 from archiver.core.keys import blob_key, ref_key
-from archiver.core.reference import Reference, StoredBundle
+from archiver.core.reference import Reference
 from archiver.errors import DigestMismatch, NotArchived, StoreUnavailable
 from archiver.respool import respool
 from contracts import BadInput, Spool, spool_name
@@ -44,6 +44,11 @@ def archived() -> tuple[FalteringStore, Reference]:
     return store, house.reference(ref_key(prepared()))
 
 
+def of(reference: Reference, **changes: str | int) -> Reference:
+    """Return the reference with other words about its bundle."""
+    return replace(reference, bundle=replace(reference.bundle, **changes))  # type: ignore[arg-type]
+
+
 def put(store: MemoryStore, reference: Reference, spool: Path) -> None:
     asyncio.run(respool(store, reference, Spool(spool), max_bytes=1 << 20))
 
@@ -56,7 +61,7 @@ def test_an_answer_that_broke_off_leaves_nothing_of_itself_in_the_bundle(tmp_pat
     store, reference = archived()
     store.breaks = [3, len(BUNDLE) + 9]
 
-    put(store, reference, tmp_path)
+    put(store, of(reference, bytes=1000), tmp_path)  # a wrong size does not make another bundle of it
 
     assert there(tmp_path) == {NAME: BUNDLE}
 
@@ -83,8 +88,7 @@ def test_what_is_not_certainly_the_bundle_is_not_put_there(tmp_path: Path, damag
     else:
         store.objects["elsewhere"] = store.objects[blob_key("ab" * 32, "md")] = BUNDLE
         said = blob_key("ab" * 32, "md") if damage == "another name" else "elsewhere"
-        told = {name: getattr(reference.bundle, name) for name in StoredBundle.__slots__}
-        reference = replace(reference, bundle=StoredBundle(**told | {"key": said}))
+        reference = of(reference, key=said)
 
     with pytest.raises(NotArchived if damage == "gone" else DigestMismatch):
         put(store, reference, tmp_path)
