@@ -6,6 +6,7 @@
     assert_conforms(payload)  the same, for tests: fails with the findings  assertions.py
     parse_rfc3339(text)     RFC 3339 exactly                                timestamps.py
     PreparedEvent           the checked payload, typed                      event.py
+    Capture                 an event on one line, to be sent again          replay/capture.py
     run(command)            a click command with our exit statuses          cli/run.py
 
 These names are the whole public interface; each is imported when it is first asked for, so that a
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from contracts.nats_server import NatsServer
     from contracts.registry import Contract, load_contract
+    from contracts.replay.capture import Capture
     from contracts.strict_json import MalformedPayload, parse_payload
     from contracts.suggestion import nearest
     from contracts.timestamps import InvalidTimestamp, format_rfc3339, parse_rfc3339
@@ -44,6 +46,7 @@ _HOME = {
     "BUNDLE_SOURCE": "event",
     "BadInput": "errors",
     "BundleInfo": "event",
+    "Capture": "replay.capture",
     "ChildProcess": "child_process",
     "Contract": "registry",
     "Exit": "errors",
@@ -83,6 +86,7 @@ __all__ = [
     "BUNDLE_SOURCE",
     "BadInput",
     "BundleInfo",
+    "Capture",
     "ChildProcess",
     "Confirmation",
     "Contract",

@@ -90,6 +90,7 @@ PURE = [
             "identity",
             "lines",
             "policy",
+            "replay/capture",
             "rules",
             "schema_rules",
             "secrets",
