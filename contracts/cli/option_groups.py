@@ -9,7 +9,7 @@ import click
 
 
 class GroupedCommand(click.Command):
-    """A command whose help shows its options under headings: heading -> names of parameters. The rest, which is --help, comes last."""
+    """A command whose help shows its options under headings: heading -> names of parameters; --help comes last."""
 
     def __init__(self, *args: Any, groups: Mapping[str, Sequence[str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

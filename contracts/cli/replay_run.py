@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +25,8 @@ def carry_out(folder: Path, target: Target, *, concurrency: int, await_archived_
         KitError: the run was broken off; the error says how to go on with it.
     """
     from contracts.cli.table import print_table
+    from contracts.replay.run import execute
 
-    execute = import_module("contracts.replay.run").execute
     run = read_run(folder)
     with click.progressbar(
         length=run.messages, label=run.run_id, file=sys.stderr, hidden=not sys.stderr.isatty()

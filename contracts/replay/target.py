@@ -7,32 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from contracts.config import Config, TargetConfig
 from contracts.errors import BadInput
 from contracts.nats_access import NatsAccess
 from contracts.replay.plan import Run
+from contracts.replay.webhook import Webhook
 
 _PREFIX: Final = re.compile(r"(?:[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*\.)*")
 _SUBJECT: Final = re.compile(r"[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*(?:\.[^\s.*>\x00-\x1f\x7f]+)*")
 _FILES: Final = {"creds": "NATS_CREDS", "nkey": "NATS_NKEY_FILE", "ca": "NATS_CA"}
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """An HTTP endpoint and the headers of each request to it. Both may hold credentials: show `place` instead."""
-
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    @property
-    def place(self) -> str:
-        """The URL without user, password and query."""
-        parts = urlsplit(self.url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 @dataclass(frozen=True, slots=True)
