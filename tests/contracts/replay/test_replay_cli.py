@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-from contracts import Capture, event_key
-from contracts.replay.plan import PLAN, REPLAY, REPLAY_ORIGIN, read_messages, read_run
-from tests.contracts.builders import event
 from tests.contracts.conftest import RunContracts
-from tests.contracts.replay.conftest import STREAM, SUBJECT, Staging
+from tests.contracts.replay.conftest import SUBJECT, Staging
 
 
 def test_the_golden_fixtures_are_replayed_where_no_source_is_named(
