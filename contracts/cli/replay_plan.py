@@ -46,11 +46,7 @@ class EventsRefused(KitError):
     def __str__(self) -> str:
         refused = self.digest.refused
         count = sum(each.events for each in refused.values())
-        lines = [
-            f"{count:,} events may not be sent, and nothing was:"
-            if count > 1
-            else "1 event may not be sent, and nothing was:"
-        ]
+        lines = [f"{_counted(count, 'event')} may not be sent, and nothing was:"]
         for reason, each in sorted(refused.items()):
             more = ", …" if each.events > len(each.examples) else ""
             lines.append(f"  {each.events:,} for {reason}: {', '.join(each.examples)}{more}")
@@ -124,21 +120,26 @@ def show_plan(source: str, wanted: Wanted, digest: Digest) -> None:
     target, repeats = wanted.target, digest.messages - digest.events
     where = f"{target.name}: {target.place}" + (f", stream {target.stream}" if target.stream else "")
     click.echo(
-        f"what      {digest.events:,} events from {source}" + (f", {repeats:,} of them twice" if repeats else "")
+        f"what      {_counted(digest.events, 'event')} from {source}"
+        + (f", {repeats:,} of them twice" if repeats else "")
     )
     if wanted.rewriting is not None:
         click.echo(f"rewritten {_rewriting(wanted)}")
     click.echo(f"where     {where}")
     for subject, count in sorted(digest.subjects.items()):
         click.echo(f"subject   {printable(subject)}: {count:,}")
-    click.echo(f"how many  {digest.messages:,} messages")
+    click.echo(f"how many  {_counted(digest.messages, 'message')}")
     seed = f", seed {wanted.seed}" if wanted.shape.draws else ""
     click.echo(f"how long  {_how_long(digest.lasts_s, wanted.shape)}{seed}")
     if digest.passed_over:
-        click.echo(f"left out  {digest.passed_over:,} events that were seen on other subjects than {wanted.subject}")
+        click.echo(f"left out  {_counted(digest.passed_over, 'event')} seen on other subjects than {wanted.subject}")
     refused = sum(each.events for each in digest.refused.values())
     if refused:
-        click.echo(f"refused   {refused:,} events")
+        click.echo(f"refused   {_counted(refused, 'event')}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def _rewriting(wanted: Wanted) -> str:

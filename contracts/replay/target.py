@@ -16,6 +16,7 @@ from contracts.errors import BadInput
 from contracts.nats_access import NatsAccess
 from contracts.replay.plan import Run
 from contracts.replay.webhook import Webhook
+from contracts.suggestion import nearest
 
 _PREFIX: Final = re.compile(r"(?:[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*\.)*")
 _SUBJECT: Final = re.compile(r"[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*(?:\.[^\s.*>\x00-\x1f\x7f]+)*")
@@ -52,7 +53,7 @@ def find_target(config: Config, name: str, environment: Mapping[str, str]) -> Ta
     """
     if "://" not in name:
         if name not in config.targets:
-            _refuse_unknown(config, name)
+            raise _unknown(config, name)
         return _target(config, name, config.target(name, environment), environment)
     wanted = _place(name)
     for known, table in config.targets.items():
@@ -60,8 +61,7 @@ def find_target(config: Config, name: str, environment: Mapping[str, str]) -> Ta
         filled = config.target(known, environment) if _can_fill(config, known, environment) else table
         if _place(filled.url) == wanted:
             return _target(config, known, config.target(known, environment), environment)
-    _refuse_unknown(config, wanted or "this URL")
-    raise AssertionError
+    raise _unknown(config, wanted or "this URL")
 
 
 def same_target(config: Config, run: Run, environment: Mapping[str, str]) -> Target:
@@ -101,10 +101,12 @@ def refuse_live(target: Target, reasons: Iterable[str], meant: str | None) -> No
         )
 
 
-def _refuse_unknown(config: Config, name: str) -> None:
-    where = config.path or "a configuration file: there is none"
-    raise BadInput(
-        f"{name} is no target in {where}\n"
+def _unknown(config: Config, name: str) -> BadInput:
+    near = nearest(name, config.targets)
+    return BadInput(
+        f"{name} is no target in {config.path or 'a configuration file: there is none'}"
+        + (f"; did you mean {near!r}?" if near else "")
+        + "\n"
         f"  known: {', '.join(config.targets) or 'none'}\n"
         "  replays go nowhere else; to allow it, write into contracts.toml, for example:\n"
         "    [targets.staging]\n"

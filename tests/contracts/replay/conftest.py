@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,15 @@ class Staging:
     """A nats-server of a test's own."""
 
     server: NatsServer
-    events: list[bytes] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         return self.server.url
+
+    @property
+    def place(self) -> str:
+        """The URL without credentials."""
+        return f"nats://{self.url.rpartition('@')[2]}"
 
     def ask(self, question: Callable[[Client], Awaitable[Any]]) -> Any:
         async def ask() -> Any:
