@@ -14,7 +14,6 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from archiver.embedded import NatsServer
-from contracts.nats_connection import round_trip
 from tests.servers import require_binary
 
 STREAM = "STAGING_KAIZEN_SCHEDULE"
@@ -51,10 +50,11 @@ class Staging:
         self.ask(lambda client: client.jetstream().add_stream(name=name, subjects=wanted))
 
     def publish(self, subject: str, *payloads: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Publish to a stream, and return once all of it is stored there."""
+
         async def publish(client: Client) -> None:
             for payload in payloads:
-                await client.publish(subject, payload, headers=dict(headers) if headers else None)
-            await round_trip(client)
+                await client.jetstream().publish(subject, payload, headers=dict(headers) if headers else None)
 
         self.ask(publish)
 
