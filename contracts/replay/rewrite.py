@@ -71,8 +71,11 @@ class Rewriting:
 
 
 def shift_to(now: datetime, latest: datetime) -> timedelta:
-    """Return the whole seconds that put the latest of all events just before `now`, so that none is in the future."""
-    return (now - latest) // _SECOND * _SECOND
+    """Return the whole seconds that put the latest of all events one to two seconds before `now`: none is in the future.
+
+    A second may be lost, since `latest` may be a leap second, which becomes the one after it.
+    """
+    return ((now - latest) // _SECOND - 1) * _SECOND
 
 
 def occurred_at(event: Mapping[str, Any]) -> datetime | None:

@@ -14,7 +14,7 @@ from contracts import Capture
 from contracts.replay.capture import parse_capture
 from tests.contracts.builders import SPEC_EXAMPLE, event
 from tests.contracts.conftest import RunContracts
-from tests.contracts.replay.conftest import STREAM, SUBJECT, Staging
+from tests.contracts.rehearsal.conftest import STREAM, SUBJECT, Staging
 
 INTO = Path("captured.jsonl")
 TOPIC = f"staging.{SUBJECT}"

@@ -13,7 +13,7 @@ from contracts import Capture
 from contracts.replay.plan import REPLAY
 from tests.contracts.builders import SPEC_EXAMPLE, event
 from tests.contracts.conftest import RunContracts
-from tests.contracts.replay.conftest import STREAM, SUBJECT, Staging, configure
+from tests.contracts.rehearsal.conftest import STREAM, SUBJECT, Staging, configure
 
 SECRET = event(session_close=["kaizen-agentic metrics record coach --token hunter2hunter2"])
 RIGHT = Capture(SUBJECT, SPEC_EXAMPLE, origin="KAIZEN_SCHEDULE #1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.contracts.conftest import RunContracts
-from tests.contracts.replay.conftest import SUBJECT, Staging
+from tests.contracts.rehearsal.conftest import SUBJECT, Staging
 
 
 def test_the_golden_fixtures_are_replayed_where_no_source_is_named(

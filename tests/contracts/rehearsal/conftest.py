@@ -58,6 +58,17 @@ class Staging:
 
         self.ask(publish)
 
+    def empty(self, name: str = STREAM) -> None:
+        """Make a stream anew: its numbers begin at 1 again."""
+
+        async def empty(client: Client) -> None:
+            jetstream = client.jetstream()
+            info = await jetstream.stream_info(name)
+            await jetstream.delete_stream(name)
+            await jetstream.add_stream(info.config)
+
+        self.ask(empty)
+
     def messages(self, name: str = STREAM) -> list[Any]:
         """Everything that lies in a stream: subject, data and headers of each message."""
 
