@@ -174,7 +174,7 @@ def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> N
     if digest.refused:
         raise EventsRefused(digest)
     if not digest.messages:
-        why = f": {digest.passed_over:,} were seen on other subjects" if digest.passed_over else ""
+        why = f": {digest.passed_over:,} events were seen on other subjects" if digest.passed_over else ""
         raise NothingChecked(f"there is no event to send{why}")
     refuse_live(wanted.target, look_at(wanted.target, digest.subjects), live)
 
@@ -212,7 +212,7 @@ def _link_bundles(folder: Path, directory: Path) -> None:
     from contracts.replay.bundles import link_bundles
 
     linked, missing = link_bundles(folder, Spool(directory))
-    click.echo(f"bundles  {linked:,} have their new name in {directory}, {missing:,} are not there", err=True)
+    click.echo(f"bundles   {linked:,} under its new name in {directory}, {missing:,} not there", err=True)
 
 
 def _wanted(target: Target, given: dict[str, Any]) -> Wanted:

@@ -71,7 +71,7 @@ class Rewriting:
 
 
 def shift_to(now: datetime, latest: datetime) -> timedelta:
-    """Return the whole seconds that put the latest of all events one to two seconds before `now`: none is in the future.
+    """Return the whole seconds that put the latest of all events one to two seconds before `now`, so none after it.
 
     A second may be lost, since `latest` may be a leap second, which becomes the one after it.
     """
