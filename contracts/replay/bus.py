@@ -82,6 +82,8 @@ class SliceReader:
         self._headers_only = headers_only
         self._pull: JetStreamContext.PullSubscription | None = None
         self._last, self._delivered = 0, 0
+        self._end: int | None = None
+        """The last sequence of the stream when we began."""
         self._is_done = False
 
     async def next(self) -> list[Msg]:
@@ -109,6 +111,8 @@ class SliceReader:
         if self._pull is None:
             self._pull = await self._subscribe()
             self._delivered = 0
+            if self._end is None:
+                self._end = (await self._jetstream.stream_info(self._part.stream)).state.last_seq
             if not (await self._pull.consumer_info()).num_pending:
                 self._is_done = True
                 return []
@@ -119,11 +123,12 @@ class SliceReader:
             if told.sequence.consumer != self._delivered:
                 raise NatsError("messages were lost on the way")
             self._last = told.sequence.stream
-            if self._part.until is not None and told.timestamp >= self._part.until:
+            is_beyond = self._end is not None and self._last > self._end
+            if is_beyond or (self._part.until is not None and told.timestamp >= self._part.until):
                 self._is_done = True
                 break
             taken.append(message)
-            if told.num_pending == 0:
+            if told.num_pending == 0 or self._last == self._end:
                 self._is_done = True
                 break
         return taken

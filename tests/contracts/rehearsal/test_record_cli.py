@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from contracts import Capture
+from contracts import Capture, NatsAccess
+from contracts.replay.bus import Slice, read_slice
 from contracts.replay.capture import parse_capture
 from tests.contracts.builders import SPEC_EXAMPLE, event
 from tests.contracts.conftest import RunContracts
@@ -94,6 +95,27 @@ def test_a_stream_of_many_batches_is_recorded_whole_and_in_order(
     assert run_contracts("record", rehearsal.url, "--stream", STREAM, "--into", INTO)[0] == 0
 
     assert repos() == [f"r{number}" for number in range(1_203)]
+
+
+def test_what_comes_while_a_stream_is_read_is_no_part_of_the_slice(rehearsal: Staging) -> None:
+    rehearsal.publish(TOPIC, *numbered(700))
+    found = read_slice(NatsAccess(rehearsal.url), Slice(STREAM), name="a test")
+    next(found)
+    rehearsal.publish(TOPIC, *numbered(5))
+
+    assert len(list(found)) == 699
+
+
+def test_a_stream_is_read_on_after_the_connection_was_lost(rehearsal: Staging) -> None:
+    rehearsal.publish(TOPIC, *numbered(1_100))
+    found = read_slice(NatsAccess(rehearsal.url), Slice(STREAM), name="a test")
+    read = [next(found)]
+    rehearsal.server.stop()
+    rehearsal.server.start()
+
+    read += found
+
+    assert [each.event["repo"] for each in read if isinstance(each, Capture)] == [f"r{n}" for n in range(1_100)]
 
 
 @pytest.fixture

@@ -110,6 +110,12 @@ def test_of_the_events_exactly_the_share_goes_out_twice(count: int, share: float
     assert floor(count * share - 1e-9) <= twice <= ceil(count * share + 1e-9)
 
 
+def test_chance_says_which_events_go_out_twice() -> None:
+    told = {len(run(events([0]), Shape(duplicate=0.5), seed)) for seed in range(20)}
+
+    assert told == {1, 2}
+
+
 @given(GAPS, WINDOWS, SHARES, SEEDS)
 def test_a_seed_tells_all(gaps: list[int | None], window: int, share: float, seed: int) -> None:
     shape = Shape(rate=10, jitter=share, shuffle=window, duplicate=share)
