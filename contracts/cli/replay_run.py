@@ -27,7 +27,7 @@ def carry_out(folder: Path, target: Target, *, concurrency: int, await_archived_
     from contracts.cli.table import print_table
     from contracts.replay.run import execute
 
-    run = read_run(folder)
+    run, next_step = read_run(folder), f"go on with it: contracts replay --resume {folder}"
     with click.progressbar(
         length=run.messages, label=run.run_id, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
@@ -41,8 +41,11 @@ def carry_out(folder: Path, target: Target, *, concurrency: int, await_archived_
                     progress=bar.update,
                 )
             )
-        except (KitError, KeyboardInterrupt) as error:
-            error.add_note(f"  go on with it: contracts replay --resume {folder}")
+        except KitError as error:
+            error.add_note(f"  {next_step}")
+            raise
+        except KeyboardInterrupt:
+            click.echo(f"broken off; {next_step}", err=True)
             raise
     (folder / REPORT).write_text(json.dumps(report.to_json(), indent=2) + "\n", "utf-8")
     print_table(("replay", run.run_id), report.rows())

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from contracts import Capture, NatsAccess
-from contracts.replay.bus import Slice, read_slice
+from contracts import Capture, NatsAccess, Unreachable
+from contracts.replay.bus import Listening, Slice, listen, read_slice
 from contracts.replay.capture import parse_capture
 from tests.contracts.builders import SPEC_EXAMPLE, event
 from tests.contracts.conftest import RunContracts
@@ -159,6 +159,20 @@ def test_a_subject_is_listened_to_until_it_is_enough(
     assert status == 0, err
     assert repos() == ["r0", "r1", "r2"]
     assert all(each.subject == TOPIC and each.at for each in captured())
+
+
+def test_a_connection_that_was_lost_while_listening_is_no_complete_recording(
+    staging: Staging, publishing_once_there_is_a_listener: Callable[..., threading.Thread]
+) -> None:
+    thread = publishing_once_there_is_a_listener(*numbered(1))
+    found = listen(NatsAccess(staging.url), Listening(TOPIC, count=5), name="a test")
+    next(found)
+    thread.join()
+
+    staging.server.stop()
+
+    with pytest.raises(Unreachable, match="what came meanwhile is missing"):
+        next(found)
 
 
 def test_silence_is_no_recording_and_leaves_no_file(staging: Staging, run_contracts: RunContracts) -> None:
