@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,18 @@ def stored(url: str, run_id: str = RUN_ID) -> dict[int, list[int]]:
 
     result: dict[int, list[int]] = ask(url, read)
     return result
+
+
+def is_over(url: str, window_s: float) -> bool:
+    """Say whether the stream can tell no repeat by its id any more."""
+
+    async def last_at(client: Client) -> datetime:
+        context = client.jetstream()
+        last = (await context.stream_info(STREAM)).state.last_seq
+        message = await context.get_msg(STREAM, last) if last else None
+        return message.time if message and message.time else datetime.min.replace(tzinfo=UTC)
+
+    return bool(datetime.now(UTC) - ask(url, last_at) > timedelta(seconds=window_s))
 
 
 def outcomes(folder: Path) -> dict[int, dict[str, Any]]:

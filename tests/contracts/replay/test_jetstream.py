@@ -15,6 +15,7 @@ from contracts.nats_access import NatsAccess
 from contracts.replay.journal import JOURNAL
 from contracts.replay.report import Report
 from contracts.replay.run import execute
+from tests.contracts.emitter import wait_for
 from tests.contracts.replay.runs import (
     STREAM,
     ask,
@@ -24,6 +25,7 @@ from tests.contracts.replay.runs import (
     stored,
     write_plan,
 )
+from tests.faults.proxy import LOOPBACK, Delay, Proxy, Reset
 from tests.observe.bus import Bus
 
 
@@ -134,6 +136,40 @@ def test_a_server_that_is_restarted_in_the_middle_loses_and_doubles_nothing(
     report = send(folder, own_bus, progress=restart_once)
     assert (report.confirmed + report.duplicate, report.exit_code) == (1500, Exit.OK)
     assert_each_stored_once(folder, own_bus.url, 1500)
+
+
+def test_messages_whose_answers_were_lost_are_found_in_the_stream_and_not_sent_again(
+    staging: Bus, tmp_path: Path
+) -> None:
+    make_stream(staging.url, duplicate_window=0.1)
+    accounted = 0
+
+    def count(more: int) -> None:
+        nonlocal accounted
+        accounted += more
+        if accounted >= 300:
+            proxy.fault = Delay(down_s=60)
+
+    async def messages(client: Client) -> int:
+        return (await client.jetstream().stream_info(STREAM)).state.messages
+
+    def lose_answers() -> None:
+        wait_for(lambda: isinstance(proxy.fault, Delay) and ask(staging.url, messages) > accounted + 40)
+        proxy.fault = Reset()
+        proxy.heal()
+
+    async def both(folder: Path) -> Report:
+        sending = execute(folder, access=access, concurrency=64, progress=count)
+        report, _ = await asyncio.gather(sending, asyncio.to_thread(lose_answers))
+        return report
+
+    assert staging.port is not None
+    with Proxy(staging.port) as proxy:
+        access = NatsAccess(f"nats://{LOOPBACK}:{proxy.port}")
+        folder = write_plan(tmp_path / "run", 1000, access.place)
+        report = asyncio.run(both(folder))
+    assert (report.confirmed, report.retried, report.exit_code) == (1000, 0, Exit.OK)
+    assert_each_stored_once(folder, staging.url, 1000)
 
 
 def test_where_the_stream_keeps_nothing_what_was_under_way_is_unknown_and_not_sent_again(
