@@ -146,8 +146,8 @@ def test_messages_whose_answers_were_lost_are_found_in_the_stream_and_not_sent_a
 
     def count(more: int) -> None:
         nonlocal accounted
-        accounted += more
-        if accounted >= 300:
+        before, accounted = accounted, accounted + more
+        if before < 300 <= accounted:
             proxy.fault = Delay(down_s=60)
 
     async def messages(client: Client) -> int:
