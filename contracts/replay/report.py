@@ -97,5 +97,5 @@ class Report:
             rows += [("never archived", key) for key in told.never[:_SHOWN]]
             if len(told.never) > _SHOWN:
                 rows.append(("never archived", f"and {len(told.never) - _SHOWN:,} more"))
-        rows += [(f"{count:,} times", why) for why, count in sorted(self.reasons.items(), key=lambda each: -each[1])]
+        rows += [("why", f"{why}: {count:,}") for why, count in sorted(self.reasons.items(), key=lambda each: -each[1])]
         return rows
