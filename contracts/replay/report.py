@@ -21,7 +21,8 @@ class Archived:
     """What was archived of the events that were confirmed; an event that was sent twice counts once.
 
     The latencies are from the confirmation to the announcement, in seconds, as both were seen here; None where
-    nothing was archived. `never` are the keys of the events that were not announced in time.
+    none was seen. One that was missed, and found in a stream afterwards, counts as archived and has no latency.
+    `never` are the keys of the events that were not announced in time.
     """
 
     awaited: int

@@ -25,7 +25,7 @@ from tests.contracts.replay.runs import (
     stored,
     write_plan,
 )
-from tests.faults.proxy import LOOPBACK, Delay, Proxy, Reset
+from tests.faults.proxy import LOOPBACK, Delay, Proxy, Refuse
 from tests.observe.bus import Bus
 
 
@@ -155,7 +155,7 @@ def test_messages_whose_answers_were_lost_are_found_in_the_stream_and_not_sent_a
 
     def lose_answers() -> None:
         wait_for(lambda: isinstance(proxy.fault, Delay) and ask(staging.url, messages) > accounted + 40)
-        proxy.fault = Reset()
+        proxy.fault = Refuse()
         proxy.heal()
 
     async def both(folder: Path) -> Report:
