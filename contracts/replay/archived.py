@@ -1,6 +1,6 @@
 """Match the events of a run with what the archiver announces of them, and measure how long that took.
 
-The subscription is confirmed before the first message goes out. Only events that are not matched yet are remembered.
+The subscription is confirmed before the first message goes out. Of each event its key is remembered, 32 bytes.
 """
 
 from __future__ import annotations
@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import json
 from array import array
-from contextlib import suppress
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from typing import Final
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from contracts.errors import BadInput
 from contracts.nats_connection import round_trip
 from contracts.replay.plan import Outgoing
 from contracts.replay.report import Archived
+from contracts.replay.stream_lookup import published_since
 
 PREPARED: Final = "kaizen.schedule.prepared"
 """The event that an archiver archives; the subject of a run's messages ends with it."""
@@ -38,6 +41,7 @@ class Awaited:
         self._latencies = array("d")
         self._changed = asyncio.Event()
         self._prefixes: set[str] = set()
+        self._began = datetime.now(UTC)
 
     async def listen(self, subject: str) -> None:
         """Be there when what is sent to this subject is announced.
@@ -81,21 +85,29 @@ class Awaited:
                 while self._confirmed:
                     self._changed.clear()
                     await self._changed.wait()
+        unheard = await self._look_back() if self._confirmed else 0
         times = sorted(self._latencies)
         return Archived(
-            awaited=len(times) + len(self._confirmed),
-            archived=len(times),
+            awaited=len(times) + unheard + len(self._confirmed),
+            archived=len(times) + unheard,
             never=tuple(key.hex() for key in self._confirmed),
             p50_s=_percentile(times, 50),
             p95_s=_percentile(times, 95),
             p99_s=_percentile(times, 99),
         )
 
+    async def _look_back(self) -> int:
+        """Find what was announced while the connection was away, where a stream keeps it; nobody can time that."""
+        found = 0
+        with suppress(NatsError, OSError, TimeoutError):
+            for prefix in self._prefixes:
+                async with aclosing(published_since(self._client, prefix + ARCHIVED, self._began)) as announcements:
+                    async for data in announcements:
+                        found += self._confirmed.pop(_source(data), None) is not None
+        return found
+
     async def _hear(self, message: Msg) -> None:
-        try:
-            key = bytes.fromhex(json.loads(message.data)["source_event"]["sha256"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return  # somebody else's; what is announced is checked elsewhere
+        key = _source(message.data)
         if key in self._confirmed:
             self._match(key, self._clock() - self._confirmed.pop(key))
         elif key in self._on_the_way:
@@ -105,6 +117,14 @@ class Awaited:
         self._done.add(key)
         self._latencies.append(latency_s)
         self._changed.set()
+
+
+def _source(announcement: bytes) -> bytes:
+    """Return the key of the event that was archived; none of ours where it cannot be read, which others judge."""
+    try:
+        return bytes.fromhex(json.loads(announcement)["source_event"]["sha256"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return b""
 
 
 def _percentile(times: list[float], percent: int) -> float | None:

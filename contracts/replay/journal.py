@@ -24,6 +24,7 @@ from contracts.replay.sending import Outcome, Status
 JOURNAL: Final = "journal.jsonl"
 """The journal's name in the folder of its run."""
 _SCHEMA: Final = "kaizen.replay.journal/1"
+_MOST_LINES: Final = 1000  # where many messages are settled and nothing waits, as at the start of a resumed run
 
 
 class Journal:
@@ -112,6 +113,8 @@ class Journal:
             asyncio.get_running_loop().call_soon(self._flush_later)
         self._lines.append(line + (f', "tries": {tries}}}' if tries > 1 else "}"))
         self._untold += 1
+        if len(self._lines) >= _MOST_LINES:
+            self.flush()
 
     def flush(self) -> None:
         """Hand all lines to the operating system, in one piece.

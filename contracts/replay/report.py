@@ -21,7 +21,8 @@ class Archived:
     """What was archived of the events that were confirmed; an event that was sent twice counts once.
 
     The latencies are from the confirmation to the announcement, in seconds, as both were seen here; None where
-    nothing was archived. `never` are the keys of the events that were not announced in time.
+    none was seen. One that was missed, and found in a stream afterwards, counts as archived and has no latency.
+    `never` are the keys of the events that were not announced in time.
     """
 
     awaited: int
@@ -97,5 +98,5 @@ class Report:
             rows += [("never archived", key) for key in told.never[:_SHOWN]]
             if len(told.never) > _SHOWN:
                 rows.append(("never archived", f"and {len(told.never) - _SHOWN:,} more"))
-        rows += [(f"{count:,} times", why) for why, count in sorted(self.reasons.items(), key=lambda each: -each[1])]
+        rows += [("why", f"{why}: {count:,}") for why, count in sorted(self.reasons.items(), key=lambda each: -each[1])]
         return rows

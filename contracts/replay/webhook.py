@@ -167,8 +167,6 @@ class WebhookSender:
             answer = self._pool.request(
                 "POST", self._url, body=message.payload, headers=headers, redirect=False, preload_content=False
             )
-        except urllib3.exceptions.NewConnectionError as error:
-            return _Answer(0, _reason(error), reached=False)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return _Answer(0, _reason(error), reached=not isinstance(error, urllib3.exceptions.ConnectTimeoutError))
         after_s = _after_s(answer) if answer.status in {_TOO_MANY, *_AGAIN} else None
@@ -201,7 +199,8 @@ def _after_s(answer: urllib3.BaseHTTPResponse) -> float | None:
 def _reason(error: Exception) -> str:
     import urllib3  # noqa: PLC0415
 
-    if isinstance(error, urllib3.exceptions.TimeoutError):
+    is_refusal = isinstance(error, urllib3.exceptions.NewConnectionError)  # one of the time-outs, by its class
+    if isinstance(error, urllib3.exceptions.TimeoutError) and not is_refusal:
         return "no answer in time"
     at: BaseException | None = error
     while at is not None:
