@@ -269,17 +269,15 @@ def test_commands_in_the_docs_exist(document: str) -> None:
 
 def test_the_readme_says_the_exit_statuses_as_they_are() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    listed = {int(number) for number in re.findall(r"^\| (\d+) \|", readme, re.MULTILINE)}
 
-    assert listed == {int(status) for status in Exit}
+    assert {int(number) for number in re.findall(r"^\| (\d+) \|", readme, re.MULTILINE)} == {int(each) for each in Exit}
 
 
 def test_the_map_in_contributing_names_every_module() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     on_the_map = set(re.findall(r"^\s*([a-z_0-9/]+\.py)\s", text, re.MULTILINE))
-    modules = {path for path in SOURCES if not path.endswith("__init__.py")}
 
-    assert on_the_map == modules
+    assert on_the_map == {path for path in SOURCES if not path.endswith("__init__.py")}
 
 
 def test_every_dependency_and_every_ignored_rule_has_its_reason_beside_it() -> None:
