@@ -21,6 +21,7 @@ from contracts.replay.plan import REPLAY, REPLAY_ORIGIN, Outgoing, Run
 from contracts.replay.sending import Outcome, Recalled, Settle, Status
 
 _TICK_S: Final = 0.25
+_ASK_AGAIN_S: Final = 1.0  # a PING that went down with its connection is never answered
 _FORBIDDEN: Final = "permissions violation for publish"
 _LOST: Final = "the connection was lost before the server had confirmed it"
 
@@ -102,7 +103,7 @@ class CoreSender:
                 if not self._sent:
                     await self._until_changed()
                 batch, self._sent = self._sent, []
-                while batch and not await self._arrived(batch[0][1]):
+                while batch and not await self._is_decided(batch[0][1]):
                     pass
                 if self._failure is not None:
                     return  # the server took none of what it forbids, and did not say which
@@ -115,10 +116,10 @@ class CoreSender:
         except Exception as defect:  # noqa: BLE001 - raised where somebody waits
             self._fail(defect)
 
-    async def _arrived(self, connection: int) -> bool:
-        """Make a round trip; say False where it was not answered, and the connection is still the same."""
+    async def _is_decided(self, connection: int) -> bool:
+        """Make a round trip; say True where it was answered, or the connection has been lost meanwhile."""
         try:
-            await round_trip(self._client)
+            await round_trip(self._client, timeout_s=_ASK_AGAIN_S)
         except (NatsError, OSError, TimeoutError):
             return self._connection != connection or not self._client.is_connected
         return True

@@ -111,7 +111,7 @@ class JetStreamSender:
     async def send(self, message: Outgoing) -> None:
         """See `Sender.send`."""
         while self._failure or len(self._under_way) >= self._most or not self._client.is_connected:
-            await self._until(self._most * 3 // 4)  # not one by one: each wait costs as much as a message
+            await self._until(self._most - 1)
         entry = _UnderWay(message, self._clock(), self._highest)
         self._under_way[message.number] = entry
         await self._publish(entry)
