@@ -45,6 +45,7 @@ bench: $(READY) ## Measure ours and its peers side by side; prints medians and r
 	@$(BIN)/python -m tests.bench.latency
 	@$(BIN)/python -m tests.bench.backlog
 	@$(BIN)/python -m tests.bench.listing --large 5000
+	@$(BIN)/python -m tests.bench.replay
 
 clean: ## Remove everything that the other targets made
 	@rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 # Letters that mean themselves to every shell, cmd.exe included: the common case, without a tokeniser.
@@ -99,3 +99,29 @@ def join_command(words: Iterable[str], *, windows: bool = False) -> str:
     if not windows:
         return shlex.join(words)
     return " ".join(f'"{word}"' if not word or _WINDOWS_SPECIAL.search(word) else word for word in words)
+
+
+def map_words(text: str, change: Callable[[str], str], *, windows: bool = False, to_windows: bool = False) -> str:
+    """Return a command with each of its words changed, written for a checkout on Windows or not; `<s>` stays `<s>`.
+
+    Where no word changes, the text stays as it is, its quoting included.
+
+    Raises:
+        UnreadableCommand: unbalanced quotes, a shell operator or an expansion; says which.
+    """
+    mark, held = "placeholder", []
+    while mark in text:
+        mark += "x"
+
+    def hold(match: re.Match[str]) -> str:
+        held.append(match.group())
+        return f"{mark}.{len(held)}."
+
+    words = split_command(_PLACEHOLDER.sub(hold, text), windows=windows)
+    changed = tuple(map(change, words))
+    if changed == words:
+        return text
+    told = join_command(changed, windows=to_windows)
+    for number, placeholder in enumerate(held, 1):
+        told = told.replace(f"{mark}.{number}.", placeholder)
+    return told

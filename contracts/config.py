@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from contracts.config_file import find_config_file, parse_toml, read_text
 from contracts.errors import BadInput
@@ -19,6 +19,8 @@ from contracts.violation import show
 
 SCHEMA_FILE: Final = Path(__file__).parent / "contracts.schema.json"
 """JSON Schema 2020-12 of the configuration, for editors and for this module."""
+
+Table = TypeVar("Table")
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _KINDS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
@@ -50,6 +52,22 @@ class EmitterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetConfig:
+    """One `[targets.NAME]` table: a place that replays may go to; None or empty where the file says nothing.
+
+    `contracts.schema.json` describes each key. `url` and `headers` may hold credentials.
+    """
+
+    url: str = field(repr=False)
+    stream: str | None = None
+    prefix: str | None = None
+    creds: str | None = None
+    nkey: str | None = None
+    ca: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What the configuration file says, checked; None or empty where it says nothing.
 
@@ -65,6 +83,7 @@ class Config:
     waivers: str | None = None
     reports: tuple[str, ...] = ()
     emitters: Mapping[str, EmitterConfig] = field(default_factory=dict)
+    targets: Mapping[str, TargetConfig] = field(default_factory=dict)
 
     def resolve(self, path: str) -> Path:
         """Return a path that the file names, seen from the working directory."""
@@ -78,16 +97,29 @@ class Config:
         Raises:
             BadInput: no such emitter (names the nearest), or variables that are not set.
         """
-        if name not in self.emitters:
-            near = nearest(name, self.emitters)
-            raise BadInput(
-                f"no emitter {name!r} in {self.path or 'a configuration file: there is none'}"
-                + (f"; did you mean {near!r}?" if near else "")
-                + f"\n  known: {', '.join(self.emitters) or 'none'}"
-            )
-        emitter = self.emitters[name]
+        emitter = self._named("emitter", name, self.emitters)
         values = {key: getattr(emitter, key) for key in EmitterConfig.__slots__}
         return replace(emitter, **_substituted(values, environment, f"{self.path}: emitters.{name}"))
+
+    def target(self, name: str, environment: Mapping[str, str]) -> TargetConfig:
+        """Return a target with its `${NAME}`s filled from the environment, its credentials by that.
+
+        Raises:
+            BadInput: no such target (names the nearest), or variables that are not set.
+        """
+        target = self._named("target", name, self.targets)
+        values = {key: getattr(target, key) for key in TargetConfig.__slots__}
+        return replace(target, **_substituted(values, environment, f"{self.path}: targets.{name}"))
+
+    def _named(self, kind: str, name: str, tables: Mapping[str, Table]) -> Table:
+        if name in tables:
+            return tables[name]
+        near = nearest(name, tables)
+        raise BadInput(
+            f"no {kind} {name!r} in {self.path or 'a configuration file: there is none'}"
+            + (f"; did you mean {near!r}?" if near else "")
+            + f"\n  known: {', '.join(tables) or 'none'}"
+        )
 
 
 def find_config(start: Path, environment: Mapping[str, str]) -> Config:
@@ -124,8 +156,9 @@ def parse_config(text: str, path: Path, environment: Mapping[str, str]) -> Confi
         listed = "\n  ".join(problems)
         raise BadInput(f"{path} cannot be used:\n  {listed}\n  every key: contracts schema config")
     emitters = {name: EmitterConfig(**table) for name, table in document.pop("emitters", {}).items()}
+    targets = {name: TargetConfig(**table) for name, table in document.pop("targets", {}).items()}
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in document.items()}
-    return Config(path=path, emitters=emitters, **_substituted(values, environment, str(path)))
+    return Config(path=path, emitters=emitters, targets=targets, **_substituted(values, environment, str(path)))
 
 
 def _problems(value: object, schema: Mapping[str, Any], at: str) -> Iterator[str]:

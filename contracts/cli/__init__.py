@@ -18,6 +18,8 @@ from contracts.cli.run import LazyGroup
         "fixtures": "contracts.cli.fixtures:fixtures",
         "emit": "contracts.cli.emit:emit",
         "resend": "contracts.cli.emit:resend",
+        "record": "contracts.cli.capture:record",
+        "replay": "contracts.cli.replay:replay",
         "schema": "contracts.cli.schema:schema",
         "init": "contracts.cli.setup:init",
         "doctor": "contracts.cli.setup:doctor",

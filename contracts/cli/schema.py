@@ -7,13 +7,21 @@ import click
 
 @click.group()
 def schema() -> None:
-    """Print a JSON Schema: of our JSON report, of the configuration file, or of an event; or an OpenAPI document."""
+    """Print a JSON Schema: of our JSON reports, of the configuration file, or of an event; or an OpenAPI document."""
 
 
 @schema.command()
 def report() -> None:
     """Print the schema of `--report json`; its `$defs` describe the lines of `--report ndjson`."""
     from contracts.reports.json_report import SCHEMA_FILE
+
+    click.echo(SCHEMA_FILE.read_text("utf-8"), nl=False)
+
+
+@schema.command()
+def replay() -> None:
+    """Print the schema of the report that `contracts replay` leaves in the folder of its run."""
+    from contracts.replay.report import SCHEMA_FILE
 
     click.echo(SCHEMA_FILE.read_text("utf-8"), nl=False)
 

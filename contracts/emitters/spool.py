@@ -7,6 +7,7 @@ directory. Whoever finds `<event_key>.md` or `.json` finds all of it, also after
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -53,8 +54,34 @@ class Spool:
             draft.file.flush()
             os.fsync(draft.file.fileno())
             draft.path.replace(self.directory / name)
-            self._sync()
+            self.sync()
         return self.directory / name
+
+    def link(self, old: str, new: str) -> bool:
+        """Give what lies here a second name, in no more room where the disk can do that; durable once it is synced.
+
+        Returns False where nothing lies there. What has the new name already is left as it is.
+        """
+        with _refusals(self.directory):
+            if not (self.directory / old).exists():
+                return (self.directory / new).exists()
+            try:
+                os.link(self.directory / old, self.directory / new)
+            except FileExistsError:
+                pass
+            except OSError:  # not every file system has hard links, and one file may have only so many
+                with self.draft() as draft, (self.directory / old).open("rb") as bundle:
+                    shutil.copyfileobj(bundle, draft.file)
+                    self.keep(draft, new)
+        return True
+
+    def sync(self) -> None:
+        """Make the names here durable."""
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def keep_event(self, key: str, payload: bytes, bucket: str = "") -> Path:
         """Leave an event beside its bundle until the bus has confirmed it; `contracts resend` finds it there.
@@ -84,13 +111,6 @@ class Spool:
     def unconfirmed(self) -> list[Path]:
         """List the events that were never confirmed, in the order of their names."""
         return sorted(self.directory.glob("*" + _EVENT_ENDING))
-
-    def _sync(self) -> None:
-        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class Draft:

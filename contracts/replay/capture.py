@@ -68,6 +68,35 @@ class Capture:
         return (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Something that was found where events were looked for and is none: where, and the rules that it breaks."""
+
+    where: str
+    rules: tuple[str, ...]
+
+    @classmethod
+    def because(cls, error: MalformedPayload, where: str) -> Unusable:
+        """Say why bytes are no event."""
+        return cls(where, tuple(sorted({each.rule for each in error.malformations})))
+
+
+Found = Capture | Unusable
+"""What a source of events yields."""
+
+
+def parse_event(raw: bytes) -> dict[str, Any]:
+    """Read a payload as far as it can be read without harm; its contract has not been asked.
+
+    Raises:
+        MalformedPayload: not a JSON object that every reader reads alike.
+    """
+    value = parse_payload(raw, _LIMITS)
+    if not isinstance(value, dict):
+        raise MalformedPayload((Malformation("payload/type", "", f"a {type(value).__name__}"),))
+    return value
+
+
 def parse_capture(line: bytes, *, where: str) -> Capture:
     """Read one line: a capture, or a bare payload, whose subject is the event that it names.
 
@@ -78,9 +107,7 @@ def parse_capture(line: bytes, *, where: str) -> Capture:
         MalformedPayload: not a JSON object that every reader reads alike.
         BadInput: a capture, but of another version, or not as one is written; says where.
     """
-    value = parse_payload(line, _LIMITS)
-    if not isinstance(value, dict):
-        raise MalformedPayload((Malformation("payload/type", "", f"a {type(value).__name__}"),))
+    value = parse_event(line)
     schema = value.get("schema")
     if not (isinstance(schema, str) and schema.startswith(_FAMILY)):
         subject = value.get("event")

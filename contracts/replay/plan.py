@@ -8,7 +8,8 @@ messages under the very same names, and needs neither its sources nor its option
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ REPLAY: Final = "Kaizen-Replay"
 REPLAY_ORIGIN: Final = "Kaizen-Replay-Origin"
 """Header of every replayed message: where its event was taken from."""
 _SCHEMA: Final = "kaizen.replay.plan/1"
+_HEADER_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Run:
 
     `target` is the name in the configuration; `url` holds no credentials; `stream` is the JetStream stream that has
     to take the messages, None for core NATS and webhooks. `lasts_s` is how long the shape of the traffic takes at
-    least, in seconds: 0 means as fast as it goes.
+    least, in seconds: 0 means as fast as it goes. `seed` is what its chances were drawn by, where there were any.
     """
 
     run_id: str
@@ -40,6 +42,7 @@ class Run:
     messages: int
     lasts_s: float
     created_at: str
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Outgoing:
 
     `number` counts from 0 in the order of sending; `due_s` is when it is to go out, in seconds from the start;
     `event_key` is the identity of the event as it is sent; `origin` says where it was taken from, for people.
+    `bundle_from` is the name in a spool of the bundle of an event that was rewritten: the one from before that.
     """
 
     number: int
@@ -56,6 +60,7 @@ class Outgoing:
     payload: bytes
     event_key: str
     origin: str
+    bundle_from: str | None = None
 
     def message_id(self, run_id: str) -> str:
         """The message's identity: the same at each retry, and of no other message of any run."""
@@ -70,6 +75,39 @@ class Outgoing:
 def header_line(run: Run) -> bytes:
     """The first line of a plan."""
     return (json.dumps({"schema": _SCHEMA, **asdict(run)}, ensure_ascii=False) + "\n").encode()
+
+
+def write_plan(folder: Path, messages: Iterable[Outgoing], run: Callable[[], Run]) -> None:
+    """Write the plan of a run; `run` is asked once all its messages are there. The plan appears whole or not at all.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    draft = folder / f"{PLAN}.part"
+    try:
+        with draft.open("xb") as file:
+            file.write(b" " * (_HEADER_BYTES - 1) + b"\n")  # what it says is known at the end
+            for message in messages:
+                file.write(message.to_line())
+            header = header_line(run()).rstrip(b"\n")
+            if len(header) >= _HEADER_BYTES:
+                raise BadInput(f"the target's name and URL are too long for a plan: {len(header)} bytes")
+            file.seek(0)
+            file.write(header)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(folder / PLAN)
+        _sync(folder)
+    except OSError as error:
+        raise BadInput(f"cannot write {draft}: {error.strerror or error}") from None
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_run(folder: Path) -> Run:

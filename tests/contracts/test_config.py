@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from contracts.config import SCHEMA_FILE, Config, EmitterConfig, find_config, parse_config
+from contracts.config import SCHEMA_FILE, Config, EmitterConfig, TargetConfig, find_config, parse_config
 from contracts.corpus import ROOT
 from contracts.errors import BadInput
 from tests.contracts.conftest import RunContracts
@@ -36,6 +36,15 @@ correlate = "/agent=coach"
 timeout = 2.5
 scenarios = "scenarios"
 env = {TOKEN = "${TOKEN}"}
+
+[targets.staging]
+url = "nats://${USER}@bus"
+stream = "STAGING"
+prefix = ""
+creds = "staging.creds"
+nkey = "staging.nk"
+ca = "ca.pem"
+headers = {Authorization = "Bearer ${TOKEN}"}
 """
 
 
@@ -65,13 +74,23 @@ def test_every_key_is_read() -> None:
         scenarios="scenarios",
         env={"TOKEN": "t"},
     )
+    assert read.target("staging", {"USER": "w", "TOKEN": "t"}) == TargetConfig(
+        url="nats://w@bus",
+        stream="STAGING",
+        prefix="",
+        creds="staging.creds",
+        nkey="staging.nk",
+        ca="ca.pem",
+        headers={"Authorization": "Bearer t"},
+    )
 
 
 def test_the_schema_for_editors_names_exactly_the_keys_that_are_read() -> None:
-    emitter = SCHEMA["properties"]["emitters"]["additionalProperties"]
+    emitter, target = (SCHEMA["properties"][name]["additionalProperties"] for name in ("emitters", "targets"))
 
     assert set(SCHEMA["properties"]) == {each.name for each in fields(Config)} - {"path"}
     assert set(emitter["properties"]) == {each.name for each in fields(EmitterConfig)}
+    assert set(target["properties"]) == {each.name for each in fields(TargetConfig)}
     jsonschema_rs.Draft202012Validator(SCHEMA).validate(tomllib.loads(EVERYTHING))
 
 
@@ -91,6 +110,9 @@ def test_the_schema_for_editors_names_exactly_the_keys_that_are_read() -> None:
         ("[emitters.a]\nuri = '-'\nenv = {A = 1}", "emitters.a.env.A: found the number 1, expected text"),
         ("[emitters.a]\nuri = '-'\ntime_out = 1", "unknown key 'emitters.a.time_out'; did you mean 'timeout'?"),
         ("emitters = 1", "emitters: found the number 1, expected a table"),
+        ("[targets.a]\nstream = 'S'", "no 'targets.a.url'; expected nats://HOST:PORT"),
+        ("[targets.a]\nurl = 'nats://bus'\nprefx = ''", "unknown key 'targets.a.prefx'; did you mean 'prefix'?"),
+        ("[targets.a]\nurl = 'nats://bus'\nprefix = false", "targets.a.prefix: found false, expected text"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_nearest_and_by_the_schema_too(text: str, says: str) -> None:

@@ -21,3 +21,33 @@ def test_a_disk_that_is_full_only_when_the_file_is_closed_is_said_so_and_leaves_
         draft.file.write(b"still in the buffer")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_may_have_a_second_name_and_keeps_its_first(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    (tmp_path / "old.md").write_bytes(b"bundle")
+
+    assert spool.link("old.md", "new.md")
+    assert spool.link("old.md", "new.md")  # again does no harm
+    assert not spool.link("missing.md", "other.md")
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"old.md": b"bundle", "new.md": b"bundle"}
+    assert (tmp_path / "new.md").stat().st_nlink == 2
+
+
+def test_a_bundle_that_was_archived_under_its_new_name_only_is_still_there(tmp_path: Path) -> None:
+    (tmp_path / "new.md").write_bytes(b"bundle")
+
+    assert Spool(tmp_path).link("old.md", "new.md")
+
+
+def test_where_a_disk_has_no_hard_links_the_bundle_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "old.md").write_bytes(b"bundle")
+
+    assert Spool(tmp_path).link("old.md", "new.md")
+
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"old.md": b"bundle", "new.md": b"bundle"}

@@ -68,7 +68,7 @@ def test_the_time_of_a_capture_may_have_any_offset_and_any_precision() -> None:
 
 
 def test_the_payload_that_is_sent_breaks_what_the_event_breaks() -> None:
-    capture = parse_capture(json.dumps(event(cadence="fortnightly", root="/tmp/é")).encode(), where="-")
+    capture = parse_capture(json.dumps(event(cadence="fortnightly", root="/srv/é")).encode(), where="-")
 
     assert {each.rule for each in check_payload(capture.payload).violations} >= {"cadence/enum"}
 

@@ -1,0 +1,164 @@
+"""Benchmark: 100,000 events replayed to a real stream, beside what nats-py publishes bare; and 200/s for a minute.
+
+The peer is nats-py's own `publish_async` with the same payloads and headers and the same window of PubAcks, and does
+nothing else; ours reads a plan, keeps the journal and accounts for each message. In turns, each in a process of its
+own, from connected to the last PubAck; ours includes reading the plan. Prints medians, the ratio of the rates in the
+same round with its spread, and the peak memory, here and for a tenth. Then the pace: sent against planned, and gaps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+from itertools import cycle
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+from typing import NamedTuple
+
+import nats
+
+from contracts import event_key
+from contracts.corpus import cases
+from contracts.nats_access import NatsAccess
+from contracts.replay.plan import PLAN, REPLAY, REPLAY_ORIGIN, Outgoing, Run, header_line
+from contracts.replay.run import execute
+from tests.observe.bus import Bus, make_stream
+
+STREAM, SUBJECT = "STAGING", "staging.kaizen.schedule.prepared"
+EVENTS, ROUNDS, WINDOW = 100_000, 5, 256
+PER_S = 200
+BAR = 0.7
+"""Our rate, in units of the peer's."""
+
+
+class Took(NamedTuple):
+    """One process: seconds from connected to the last PubAck, CPU seconds in that time, peak memory in KiB."""
+
+    seconds: float
+    cpu: float
+    peak_kib: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--pace", type=float, default=60, help="seconds at 200/s; 0 leaves it out")
+    parser.add_argument("--arm", nargs=2, help=argparse.SUPPRESS)  # one measurement, in a process of its own
+    told = parser.parse_args()
+    if told.arm:
+        arm, folder = told.arm
+        print(json.dumps(asyncio.run({"ours": ours, "bare": bare}[arm](Path(folder)))))
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        home = Path(folder)
+        with Bus(home / "nats", jetstream={"store_dir": str(home / "jetstream")}) as bus:
+            make_stream(bus.url, STREAM, "staging.>")
+            as_fast_as_it_goes(home, bus, told.events, told.rounds)
+            if told.pace:
+                at_a_pace(home, bus, told.pace)
+
+
+def as_fast_as_it_goes(home: Path, bus: Bus, events: int, rounds: int) -> None:
+    runs: dict[str, list[Took]] = {"bare": [], "ours": []}
+    for number in range(rounds):
+        for arm in ("bare", "ours") if number % 2 else ("ours", "bare"):
+            runs[arm].append(measured(arm, plan(home / f"{arm}-{number}", events, bus)))
+    of_a_tenth = {arm: measured(arm, plan(home / f"{arm}-tenth", events // 10, bus)).peak_kib for arm in runs}
+    print(f"{events:,} events to one stream, {WINDOW} without PubAck at most, {rounds} alternating rounds")
+    for arm, name in (("bare", "nats-py publish_async"), ("ours", "replay")):
+        took = runs[arm]
+        seconds, peak = median(each.seconds for each in took), max(each.peak_kib for each in took)
+        cpu_us = median(each.cpu for each in took) / events * 1e6
+        print(
+            f"{name:24} {events / seconds:8,.0f} events/s  CPU {cpu_us:5.1f} µs"
+            f" each  peak {peak / 1024:5.1f} MiB ({of_a_tenth[arm] / 1024:.1f} for a tenth)"
+        )
+    ratios = [theirs.seconds / mine.seconds for mine, theirs in zip(runs["ours"], runs["bare"], strict=True)]
+    holds = "holds" if median(ratios) >= BAR else "DOES NOT HOLD"
+    print(
+        f"rate, ratio to bare {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); the bar is {BAR}: {holds}"
+    )
+
+
+def at_a_pace(home: Path, bus: Bus, lasts_s: float) -> None:
+    count = int(PER_S * lasts_s)
+    folder = plan(home / "paced", count, bus, per_s=PER_S)
+    report = asyncio.run(execute(folder, access=NatsAccess(bus.url), concurrency=WINDOW))
+    wanted = PER_S * report.took_s
+    print(
+        f"{PER_S}/s: {report.sent:,} sent in {report.took_s:.2f} s, {100 * (report.sent / wanted - 1):+.2f} %;"
+        f" longest gap {report.longest_gap_s * 1000:.1f} ms"
+    )
+
+
+def plan(folder: Path, count: int, bus: Bus, *, per_s: float = 0) -> Path:
+    """Write a plan of valid fixtures, over and over."""
+    folder.mkdir()
+    events = [(case.raw, event_key(json.loads(case.raw))) for case in cases("kaizen.schedule.prepared@1", "valid")]
+    between_s = 1 / per_s if per_s else 0.0
+    with (folder / PLAN).open("wb") as file:
+        file.write(header_line(Run(folder.name, "staging", bus.url, STREAM, count, count * between_s, "")))
+        for number, (raw, key) in zip(range(count), cycle(events), strict=False):
+            file.write(Outgoing(number, number * between_s, SUBJECT, raw, key, f"fixture #{number}").to_line())
+    return folder
+
+
+def measured(arm: str, folder: Path) -> Took:
+    command = [sys.executable, "-m", "tests.bench.replay", "--arm", arm, str(folder)]
+    return Took(*json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+
+
+async def ours(folder: Path) -> Took:
+    url = json.loads((folder / PLAN).open("rb").readline())["url"]
+    start, cpu = perf_counter(), process_time()
+    report = await execute(folder, access=NatsAccess(url), concurrency=WINDOW)
+    took = Took(perf_counter() - start, process_time() - cpu, peak_kib())
+    if report.confirmed != report.messages:
+        sys.exit(f"{report.confirmed} of {report.messages} confirmed")
+    return took
+
+
+async def bare(folder: Path) -> Took:
+    """Publish as many of the same, made beforehand one by one as they are needed, and count the PubAcks."""
+    with (folder / PLAN).open("rb") as file:
+        run = json.loads(file.readline())
+        payloads = [json.loads(line)["payload"].encode() for line, _ in zip(file, range(100), strict=False)]
+    start, cpu = perf_counter(), process_time()
+    client = await nats.connect(run["url"])
+    context = client.jetstream(publish_async_max_pending=WINDOW)
+    confirmed = 0
+
+    def count(answer: asyncio.Future[object]) -> None:
+        nonlocal confirmed
+        confirmed += answer.exception() is None
+
+    for number, payload in zip(range(run["messages"]), cycle(payloads), strict=False):
+        headers = {
+            "Nats-Msg-Id": f"{run['run_id']}:{number}",
+            "Nats-Expected-Stream": STREAM,
+            REPLAY: run["run_id"],
+            REPLAY_ORIGIN: f"fixture #{number}",
+        }
+        (await context.publish_async(SUBJECT, payload, headers=headers)).add_done_callback(count)
+    await context.publish_async_completed()
+    await asyncio.sleep(0)  # the last callbacks
+    took = Took(perf_counter() - start, process_time() - cpu, peak_kib())
+    await client.close()
+    if confirmed != run["messages"]:
+        sys.exit(f"{confirmed} of {run['messages']} confirmed")
+    return took
+
+
+def peak_kib() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+if __name__ == "__main__":
+    main()
