@@ -203,16 +203,16 @@ def _resume(folder: Path, target: str | None, *, live: str | None, given: dict[s
 def _send(folder: Path, target: Target, given: dict[str, Any]) -> Exit:
     """Put the bundles where the events will look for them, and hand the run to what sends it."""
     if given["spool"] is not None:
-        _link_bundles(folder, given["spool"])
+        _copy_bundles(folder, given["spool"])
     return carry_out(folder, target, concurrency=given["concurrency"], await_archived_s=given["await_s"])
 
 
-def _link_bundles(folder: Path, directory: Path) -> None:
+def _copy_bundles(folder: Path, directory: Path) -> None:
     from contracts.emitters.spool import Spool
-    from contracts.replay.bundles import link_bundles
+    from contracts.replay.bundles import copy_bundles
 
-    linked, missing = link_bundles(folder, Spool(directory))
-    click.echo(f"bundles   {linked:,} under its new name in {directory}, {missing:,} not there", err=True)
+    copied, missing = copy_bundles(folder, Spool(directory))
+    click.echo(f"bundles   {copied:,} under its new name in {directory}, {missing:,} not there", err=True)
 
 
 def _wanted(target: Target, given: dict[str, Any]) -> Wanted:

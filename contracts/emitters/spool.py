@@ -57,22 +57,21 @@ class Spool:
             self.sync()
         return self.directory / name
 
-    def link(self, old: str, new: str) -> bool:
-        """Give what lies here a second name, in no more room where the disk can do that; durable once it is synced.
+    def copy(self, old: str, new: str) -> bool:
+        """Give what lies here a second name, as a file of its own: the archiver reads none that has two.
 
         Returns False where nothing lies there. What has the new name already is left as it is.
         """
         with _refusals(self.directory):
-            if not (self.directory / old).exists():
-                return (self.directory / new).exists()
+            if (self.directory / new).exists():
+                return True
             try:
-                os.link(self.directory / old, self.directory / new)
-            except FileExistsError:
-                pass
-            except OSError:  # not every file system has hard links, and one file may have only so many
-                with self.draft() as draft, (self.directory / old).open("rb") as bundle:
-                    shutil.copyfileobj(bundle, draft.file)
-                    self.keep(draft, new)
+                bundle = (self.directory / old).open("rb")
+            except FileNotFoundError:
+                return False
+            with bundle, self.draft() as draft:
+                shutil.copyfileobj(bundle, draft.file)
+                self.keep(draft, new)
         return True
 
     def sync(self) -> None:

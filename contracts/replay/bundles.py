@@ -8,19 +8,18 @@ from contracts.emitters.spool import Spool
 from contracts.replay.plan import read_messages
 
 
-def link_bundles(folder: Path, spool: Spool) -> tuple[int, int]:
+def copy_bundles(folder: Path, spool: Spool) -> tuple[int, int]:
     """Give each bundle of a run its second name in the spool; may be repeated. Returns how many there are, and are not.
 
     Raises:
         BadInput: the spool cannot be written.
     """
-    linked = missing = 0
+    copied = missing = 0
     for message in read_messages(folder):
         if message.bundle_from is None:
             continue
-        if spool.link(message.bundle_from, message.event_key + Path(message.bundle_from).suffix):
-            linked += 1
+        if spool.copy(message.bundle_from, message.event_key + Path(message.bundle_from).suffix):
+            copied += 1
         else:
             missing += 1
-    spool.sync()
-    return linked, missing
+    return copied, missing

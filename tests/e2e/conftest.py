@@ -29,3 +29,15 @@ def kit(bare_kit: Kit) -> Kit:
     """Servers with streams and consumer, as `archiver init` leaves them."""
     bare_kit.init()
     return bare_kit
+
+
+@pytest.fixture
+def staging(kit: Kit, tmp_path: Path) -> Iterator[Kit]:
+    """A staging archiver beside the one of `kit`, made as its operator makes it."""
+    (tmp_path / "staging").mkdir()
+    staging = Kit.make(kit.nats, kit.store, tmp_path / "staging", subject_prefix="staging.")
+    staging.archiver("init")
+    try:
+        yield staging
+    finally:
+        staging.close()

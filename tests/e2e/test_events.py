@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,17 +35,6 @@ def archive(kit: Kit) -> Kit:
     kit.archiver("run", "--until-idle", ARCHIVER_COMPRESSION="auto")
     assert any(key.endswith(".zst") for key in kit.objects("blobs/"))
     return kit
-
-
-@pytest.fixture
-def staging(archive: Kit, tmp_path: Path) -> Iterator[Kit]:
-    (tmp_path / "staging").mkdir()
-    staging = Kit.make(archive.nats, archive.store, tmp_path / "staging", subject_prefix="staging.")
-    staging.archiver("init")
-    try:
-        yield staging
-    finally:
-        staging.close()
 
 
 def captures(said: bytes) -> list[dict[str, Any]]:

@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from nats.aio.client import Client
 
 from tests.builders import BUNDLE, PREPARED, event
 from tests.e2e.kit import Kit
-
-
-@pytest.fixture
-def staging(kit: Kit, tmp_path: Path) -> Iterator[Kit]:
-    """A staging archiver beside the one of `kit`, made as its operator makes it."""
-    (tmp_path / "staging").mkdir()
-    staging = Kit.make(kit.nats, kit.store, tmp_path / "staging", subject_prefix="staging.")
-    staging.archiver("init")
-    try:
-        yield staging
-    finally:
-        staging.close()
 
 
 def everything(kit: Kit) -> dict[str, tuple[list[str], int]]:
