@@ -15,9 +15,17 @@ from typing import Any
 
 from archiver.compression import NotUnpackable, Unpacker, packed
 from archiver.core.keys import IDENTITY, blob_key, conflict_key, content_type, ref_key
-from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
+from archiver.core.reference import (
+    MAX_BYTES,
+    NotAReference,
+    Reference,
+    Source,
+    StoredBundle,
+    is_remnant,
+    read_reference,
+)
 from archiver.core.values import Stored
-from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, ObjectUnusable, StoreUnavailable
+from archiver.errors import DigestMismatch, KeyMissing, KeyTaken, ObjectUnusable, ReferenceDamaged, StoreUnavailable
 from archiver.ports import Bundle, Clock, ObjectStore, Patience
 from contracts import PreparedEvent, format_rfc3339
 
@@ -95,7 +103,7 @@ class Archive:
         )
 
     async def write_reference(self, event: PreparedEvent, source: Source, stored: StoredBundle) -> Reference:
-        """Write the reference, or return the one that is there: step (6). The first one stays for ever.
+        """Write the reference, or return the one that is there: step (6). The first one that is sound stays for ever.
 
         A second, different bundle for the same event is kept as a blob and recorded as a conflict.
 
@@ -127,33 +135,45 @@ class Archive:
 
         Raises:
             StoreUnavailable: the store failed.
-            ObjectUnusable: what is there is not this event's reference: an operator has to look, and until then
-                the event waits.
+            ReferenceDamaged: what is there is what was left of a reference; archive the event again.
+            ObjectUnusable: what is there is something else, or another event's reference: an operator has to look,
+                and until then the event waits.
         """
+        key = ref_key(event)
         try:
-            return await self._read(ref_key(event), event.key)
+            return _understood(await self._raw(key), key, event.key)
         except KeyMissing:
             return None
 
     async def _keep(self, key: str, record: Reference) -> Reference:
-        """Write a record under its key unless one is there; return the one that was read back."""
+        """Write a record under its key unless a sound one is there; return the one that was read back."""
         raw = record.to_json()
         is_ours = await self._create(key, raw)
+        found = await self._standing(key, record, raw, is_ours=is_ours)
+        if found is None:
+            # Safe to overwrite: nobody can use what is there. Where two workers do so, either record is right.
+            await self.patience(lambda: self.store.replace(key, raw, **_about(raw)))
+            found = await self._standing(key, record, raw, is_ours=True)
+            if found is None:
+                raise ReferenceDamaged(f"read {key}", "it is not what was written, twice")
+        return found
+
+    async def _standing(self, key: str, record: Reference, raw: bytes, *, is_ours: bool) -> Reference | None:
+        """Read back what is under a record's key; None where it has to be written again."""
         try:
-            found = await self._read(key, record.event_sha256)
+            found_raw = await self._raw(key)
         except KeyMissing:
             raise StoreUnavailable(f"read {key}", "it was in use when written, and gone when read") from None
-        except ObjectUnusable:
-            if not is_ours:
-                raise
-        else:
-            # Where create-only is not honoured, another worker's may have taken the place of ours.
-            if not is_ours or found == record or found.archiver != record.archiver:
-                return found
-        await self.patience(lambda: self.store.replace(key, raw, **_about(raw)))  # the store kept what it was not sent
-        if await self._digest_of(key) != sha256(raw).hexdigest():
-            raise ObjectUnusable(f"read {key}", "it is not what was written, twice")
-        return record
+        if found_raw == raw:
+            return record
+        try:
+            found = _understood(found_raw, key, record.event_sha256)
+        except ObjectUnusable as error:
+            if is_ours or isinstance(error, ReferenceDamaged):
+                return None
+            raise
+        # Where create-only is not honoured, another worker's may have taken the place of ours.
+        return found if not is_ours or found.archiver != record.archiver else None
 
     async def _create(self, key: str, raw: bytes) -> bool:
         put = self.store.create if self.create_only else self.store.replace
@@ -165,14 +185,8 @@ class Archive:
             return False
         return True
 
-    async def _read(self, key: str, event_key: str) -> Reference:
-        try:
-            record = read_reference(await self.patience(lambda: read_whole(self.store, key, MAX_BYTES)))
-        except NotAReference as error:
-            raise ObjectUnusable(f"read {key}", f"{error}; restore the object, or remove it") from error
-        if record.event_sha256 != event_key:
-            raise ObjectUnusable(f"read {key}", f"it references event {record.event_sha256}")
-        return record
+    async def _raw(self, key: str) -> bytes:
+        return await self.patience(lambda: read_whole(self.store, key, MAX_BYTES))
 
     async def _read_back(self, key: str, size: int) -> ReadBack:
         async with _turn(self._reads, size):
@@ -180,6 +194,20 @@ class Archive:
 
     async def _digest_of(self, key: str) -> str:
         return (await self.patience(lambda: read_back(self.store, key))).digest
+
+
+def _understood(raw: bytes, key: str, event_key: str) -> Reference:
+    """Read what lies under the key of an event's record."""
+    try:
+        record = read_reference(raw)
+    except NotAReference as error:
+        kind = ReferenceDamaged if is_remnant(raw) else ObjectUnusable
+        raise kind(f"read {key}", f"{error}; restore the object, or remove it") from error
+    if not record.is_sound:
+        raise ReferenceDamaged(f"read {key}", "it is damaged: its parts contradict each other")
+    if record.event_sha256 != event_key:
+        raise ObjectUnusable(f"read {key}", f"it references event {record.event_sha256}")
+    return record
 
 
 def _turn(turns: asyncio.Semaphore, size: int) -> AbstractAsyncContextManager[None]:

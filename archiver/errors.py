@@ -5,6 +5,7 @@ KitError (contracts)                  exit status on the command line
 │   ├── StoreRefuses                  4   somebody has to act first: 401, 403, a certificate, a clock
 │   │   └── BucketMissing             4
 │   └── ObjectUnusable                4   what lies under one key is in its event's way; the others go on
+│       └── ReferenceDamaged          4   it cannot be right: to be written again, by whoever has the event
 ├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
 │   └── BusSilent                     4   it is connected, and answers nothing
 ├── KeyTaken                          1   a create-only write found the key in use
@@ -66,6 +67,10 @@ class ObjectUnusable(StoreUnavailable):
     """The store works, and what it holds under one key is not what belongs there; an operator has to look."""
 
     cause = Cause.OBJECT_DAMAGED
+
+
+class ReferenceDamaged(ObjectUnusable):
+    """What lies in an event's place is what was left of a reference: who has event and bundle writes it again."""
 
 
 class BusUnavailable(KitError):

@@ -15,7 +15,7 @@ is retried for as long as it lasts. This module knows no driver; it speaks to `p
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -26,7 +26,14 @@ from archiver.core.keys import ref_key
 from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Outcome, Retry
 from archiver.core.reference import Reference, Source
 from archiver.core.values import Message
-from archiver.errors import BundleMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
+from archiver.errors import (
+    BundleMissing,
+    BundleRefused,
+    BusUnavailable,
+    DigestMismatch,
+    ReferenceDamaged,
+    StoreUnavailable,
+)
 from archiver.ports import Announcer, Bundle, BundleSource
 from contracts import BUNDLE_SOURCE, PreparedEvent, check_payload, format_rfc3339, load_contract
 
@@ -61,7 +68,10 @@ class Pipeline:
             return self._retry(error.cause, message, error)
 
     async def _process(self, message: Message, event: PreparedEvent) -> Ack:
-        reference = await self._archived(event) if message.deliveries > 1 else None  # (2)
+        reference = None
+        if message.deliveries > 1:
+            with suppress(ReferenceDamaged):  # written again, while the bundle is there
+                reference = await self._archived(event)  # (2)
         repeated, bundle = reference is not None, None
         if reference is None:
             try:

@@ -30,6 +30,8 @@ _TAKEN, _NOT_FOUND, _PRECONDITION_FAILED = 200, 404, 412
 _NOT_OFFERED = (405, 501)
 # That a store will not: AWS and MinIO answer a header that they do not know with 501, others with 400.
 _WILL_NOT = (400, 412, 501)
+# The body was damaged on its way. AWS and SeaweedFS; MinIO.
+_DAMAGED = ("BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch")
 
 
 class NotOffered(StoreUnavailable):
@@ -151,24 +153,44 @@ class _Probe:
     def run(self) -> Capabilities:
         checksum: Literal["verified", "ignored", "refused"] = "refused"
         headers = {"ChecksumSHA256": b64encode(sha256(_BODY).digest()).decode()}
-        takes_checksums = self._put("whole", _BODY, headers) == _TAKEN
+        takes_checksums = self._takes("whole", headers, without={})
         if not takes_checksums:
             headers = {}
-            self._put("whole", _BODY, headers, allowed=())  # a 400 can also be about expired credentials
         read_after_write = self._read("whole") == _BODY
         if takes_checksums:
-            checksum = "ignored" if self._put("damaged", _BODY.upper(), headers) == _TAKEN else "verified"
+            damaged = self._put("damaged", _BODY.upper(), headers, is_whole=False)
+            checksum = "ignored" if damaged == _TAKEN else "verified"
         return Capabilities(self._create_only(headers), checksum, read_after_write, self._clock_skew_s)
 
     def _create_only(self, headers: Mapping[str, str]) -> Literal["honoured", "ignored", "refused"]:
         create = {**headers, "IfNoneMatch": "*"}
-        if self._put("created", _BODY, create) != _TAKEN:
+        if not self._takes("created", create, without=headers):
             return "refused"
         answer = self._put("created", _BODY, create)
         return "honoured" if answer == _PRECONDITION_FAILED else "ignored" if answer == _TAKEN else "refused"
 
-    def _put(self, part: str, body: bytes, headers: Mapping[str, Any], *, allowed: Collection[int] = _WILL_NOT) -> int:
-        """Write, and return 200 or an `allowed` refusal."""
+    def _takes(self, part: str, headers: Mapping[str, Any], *, without: Mapping[str, Any]) -> bool:
+        """Say whether the store takes a write with these headers.
+
+        A refusal counts when it is repeated, and the same write without them was taken between: it may have been
+        about something else, such as credentials that had expired or a body damaged on its way, and what it
+        stands for holds for as long as this worker lives.
+        """
+        if self._put(part, _BODY, headers) == _TAKEN:
+            return True
+        self._put("whole", _BODY, without, allowed=())
+        return self._put(part, _BODY, headers) == _TAKEN
+
+    def _put(
+        self,
+        part: str,
+        body: bytes,
+        headers: Mapping[str, Any],
+        *,
+        allowed: Collection[int] = _WILL_NOT,
+        is_whole: bool = True,
+    ) -> int:
+        """Write, and return 200 or an `allowed` refusal. Unless it `is_whole`, the headers belong to another body."""
         place: dict[str, Any] = {"Bucket": self._access.bucket, "Key": f"{self._name}-{part}.txt"}
         asked = datetime.now(UTC)
         with refusals(self._access, "probe", place["Key"]):
@@ -176,7 +198,7 @@ class _Probe:
                 answer = self._client.put_object(**place, Body=body, **headers)
             except ClientError as error:
                 status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                if status not in allowed:
+                if status not in allowed or (is_whole and error.response["Error"]["Code"] in _DAMAGED):
                     raise
                 return status
         version = answer.get("VersionId")

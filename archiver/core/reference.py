@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from archiver.core.keys import blob_keys
+from contracts import event_key
+
 SCHEMA: Final = "kaizen.archive.ref"
 VERSION: Final = "1"
+_OPENING: Final = json.dumps({"schema": SCHEMA, "version": VERSION})[:-1].encode()
 MAX_BYTES: Final = 4 << 20
 """A larger object is not one of ours: an event has at most 64 KiB, and grows up to six times where it is escaped."""
 
@@ -61,6 +65,17 @@ class Reference:
     archived_at: str
     archiver: Mapping[str, str]
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the record holds together: its event has the key that it says, its blob a name of its digest.
+
+        One that does not was damaged on its way or where it lies, and says nothing about any event.
+        """
+        try:
+            return event_key(self.event) == self.event_sha256 and self.bundle.key in blob_keys(self.bundle.sha256)
+        except (ValueError, TypeError, RecursionError):  # the event is not even one that has a key
+            return False
+
     def to_json(self) -> bytes:
         """Serialise. On one line: indenting takes Python's slow encoder, ten times the time of all else here."""
         record = {
@@ -82,6 +97,11 @@ def _fields(record: Source | StoredBundle) -> dict[str, Any]:
 
 class NotAReference(ValueError):
     """The bytes are not a reference record of this version; the message says why."""
+
+
+def is_remnant(raw: bytes) -> bool:
+    """Say whether bytes that are no reference may once have been one of this version, or never were anything."""
+    return not raw or raw.startswith(_OPENING)
 
 
 def read_reference(raw: bytes) -> Reference:

@@ -51,8 +51,8 @@ MUTANTS = {
     ),
     "a reference believed without reading it back": (
         "archive.py",
-        "found = await self._read(key, record.event_sha256)",
-        "found = record",
+        "found_raw = await self._raw(key)",
+        "found_raw = raw",
     ),
     "announced without a look whether the blob is there still": (
         "archive.py",
@@ -71,9 +71,10 @@ MUTANTS = {
     ),
     "a redelivery that is not looked up": (
         "pipeline.py",
-        "await self._archived(event) if message.deliveries > 1 else None",
-        "None",
+        "if message.deliveries > 1:",
+        "if False:",
     ),
+    "a damaged reference believed": ("archive.py", "if not record.is_sound:", "if False:"),
     "the first reference written over": (
         "archive.py",
         "put = self.store.create if self.create_only else self.store.replace",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from archiver.core.keys import ref_key
@@ -89,10 +87,12 @@ def test_an_event_waits_while_something_else_lies_where_its_reference_belongs(
 
 def test_an_event_waits_while_another_events_reference_lies_in_its_place(house: House) -> None:
     house.process(message(EVENT.payload))
-    other = json.loads(house.store.objects[REFERENCE]) | {"event_sha256": "00" * 32}
-    house.store.objects[REFERENCE] = json.dumps(other).encode()
+    other = prepared(cadence="daily")
+    house.bundles.leave(other)
+    house.process(message(other.payload))
+    house.store.objects[REFERENCE] = house.store.objects[ref_key(other)]
 
     outcome = house.process(message(EVENT.payload, deliveries=2))
 
     assert isinstance(outcome, Retry)
-    assert f"it references event {'00' * 32}" in outcome.why
+    assert f"it references event {other.key}" in outcome.why

@@ -17,7 +17,7 @@ from archiver.core.capabilities import PROBES, Capabilities
 from archiver.core.s3_access import S3Access
 from archiver.embedded import S3Server
 from archiver.errors import BucketMissing, StoreUnavailable
-from tests.faults.http_faults import Answer, FlipAnswer, Signer, StripHeader
+from tests.faults.http_faults import Answer, FlipAnswer, FlipRequest, Signer, StripHeader
 from tests.faults.http_proxy import Forward, HttpFault, HttpProxy, Message
 from tests.servers import access_to
 
@@ -146,6 +146,25 @@ def test_a_bad_request_that_is_about_something_else_answers_no_question(access: 
 
     with pytest.raises(StoreUnavailable, match="could not probe"):
         probe(access)
+
+
+@pytest.mark.parametrize("header", ["x-amz-checksum-sha256", "If-None-Match"])
+def test_a_body_damaged_on_its_way_answers_no_question(access: S3Access, gateway: HttpProxy, header: str) -> None:
+    gateway.fault = FlipRequest(header=header, times=1)
+
+    with pytest.raises(StoreUnavailable, match="BadDigest"):
+        probe(access)
+
+    assert gateway.hits == 1
+    assert replace(probe(access), clock_skew_s=0.0) == ABLE
+
+
+@pytest.mark.parametrize("header", ["x-amz-checksum-sha256", "If-None-Match"])
+def test_one_refusal_is_none(access: S3Access, gateway: HttpProxy, header: str) -> None:
+    gateway.fault = Answer(400, header=header, times=1)
+
+    assert replace(probe(access), clock_skew_s=0.0) == ABLE
+    assert gateway.hits == 1
 
 
 def test_a_missing_bucket_says_how_to_make_it() -> None:

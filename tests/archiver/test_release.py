@@ -168,6 +168,52 @@ def test_a_reference_that_is_never_kept_as_sent_is_not_announced(house: House) -
     assert ARCHIVED not in house.journal
 
 
+DAMAGES = pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"",
+        lambda raw: raw[:-20],
+        lambda raw: raw.replace(b'"coach"', b'"coaci"'),
+        lambda raw: raw.replace(b'"version": "1", "occurred_at"', b'"version": "0", "occurred_at"'),
+        lambda raw: raw.replace(b'"sha256": "', b'"sha256": "0'),
+    ],
+    ids=["empty", "cut", "an agent changed", "a version changed", "a digest changed"],
+)
+
+
+@DAMAGES
+def test_a_reference_that_was_damaged_and_left_by_a_worker_that_died_is_written_again(
+    damage: Callable[[bytes], bytes],
+) -> None:
+    house = House()
+    house.process(message(event()))
+    [right] = refs(house)
+    house.store.objects[ref_key(EVENT)] = damage(right)
+    assert refs(house) != [right]
+
+    assert isinstance(house.process(message(event(), deliveries=2)), Ack)
+
+    [found] = refs(house)
+    assert found == right.replace(b'"deliveries": 1', b'"deliveries": 2'), "the clock stands still"
+
+
+@DAMAGES
+def test_a_damaged_reference_whose_bundle_is_gone_is_left_for_an_operator_and_the_event_waits(
+    damage: Callable[[bytes], bytes],
+) -> None:
+    house = House()
+    house.process(message(event()))
+    house.store.objects[ref_key(EVENT)] = damaged = damage(house.store.objects[ref_key(EVENT)])
+    house.bundles.bundles.clear()
+    house.clock.forward(1e6)
+
+    outcome = house.process(message(event(), deliveries=2))
+
+    assert isinstance(outcome, Retry)
+    assert outcome.cause is Cause.OBJECT_DAMAGED
+    assert refs(house) == [damaged]
+
+
 class TestAStoreWithoutCreateOnlyWrites:
     """The probe found that a second create overwrites, or that none is taken: look first, then write."""
 
@@ -200,6 +246,17 @@ class TestAStoreWithoutCreateOnlyWrites:
 
         assert house.store.objects[ref_key(EVENT)] == first
         assert "replace refs" not in house.journal
+
+    @DAMAGES
+    def test_a_damaged_reference_is_written_again(self, damage: Callable[[bytes], bytes]) -> None:
+        house = House(create_only=False)
+        house.process(message(event()))
+        [right] = refs(house)
+        house.store.objects[ref_key(EVENT)] = damage(right)
+
+        assert isinstance(house.process(message(event())), Ack)
+
+        assert refs(house) == [right]
 
     def test_a_damaged_blob_is_mended(self) -> None:
         house = House(create_only=False)

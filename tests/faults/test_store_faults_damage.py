@@ -136,6 +136,22 @@ def test_a_reference_that_is_not_kept_as_sent_is_found_out_and_put_right(rig: Ri
     assert link.hits == 1
 
 
+@slow
+@pytest.mark.parametrize("kind", ["swallow", "flip"])
+@fault(18, "a store that goes on keeping another reference", "not announced while it does; then written again")
+def test_a_reference_that_was_left_damaged_is_believed_by_nobody(rig: Rig, link: HttpProxy, kind: str) -> None:
+    rig.worker()
+    link.fault = lying(rig, kind, key="refs/")
+    rig.emit_many(3)
+    until(lambda: rig.started[0].err.read_text().count('"retried"') >= 3, "each handed back")
+    assert len(rig.objects("refs/")) == 3
+    assert not rig.follow_ups()
+
+    link.heal()
+
+    rig.settle(90)
+
+
 def lying(rig: Rig, kind: str, **where: object) -> HttpFault:
     makers = {"swallow": SwallowBody, "flip": FlipRequest}
     return makers[kind](signer(rig), method="PUT", **where)
