@@ -39,7 +39,7 @@ SUITE: dict[str, tuple[str, list[str], list[str]]] = {
     "throughput": ("throughput", [], ["--payloads", "10000", "--rounds", "2"]),
     "startup": ("startup", [], ["--rounds", "5"]),
     "plugin": ("plugin", [], []),
-    "listing": ("listing", [], ["--large", "20000", "--rounds", "2"]),
+    "listing": ("listing", [], ["--large", "20000", "--stored", "2000", "--of-repo", "200", "--rounds", "2"]),
 }
 VERSIONS = (
     "obstore",

@@ -8,6 +8,7 @@ one is worse by a tenth in the median and worse in every round: a busy machine m
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archiver.embedded import NatsServer, S3Server
+from contracts import Exit
 from tests.bench.process import run
 from tests.bench.rows import Row, is_worse, ratios
 from tests.bench.small_bundles import archived, made
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1000)
     parser.add_argument("--payloads", type=int, default=50_000)
     told = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.INTERRUPTED))  # or the worktree would stay
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, checked_out(told.base, Path(folder)) as base:
         costs = measured({"base": base, "this": BIN}, Path(folder), told)
     worse = []
