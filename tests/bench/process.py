@@ -29,7 +29,10 @@ class Took(NamedTuple):
 def run(
     command: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, seen: Seen | None = None
 ) -> Took:
-    """Run a command; its output and errors go to `log`. Ends this program where it fails."""
+    """Run a command; its output and errors go to `log`. Ends this program where it fails.
+
+    Its peak memory is not told as less than ours: Linux counts what we had when we started it. So ours has to be small.
+    """
     with log.open("wb") as output:
         start = time.perf_counter()
         process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=output)

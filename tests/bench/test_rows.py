@@ -88,9 +88,10 @@ def test_the_rest_of_the_page_stays() -> None:
         ([1.05, 1.04, 1.06], False),
         ([1.5, 0.9, 1.5], False),
         ([0.5, 0.6, 0.7], False),
+        ([2.0, 2.0], False),
     ],
 )
-def test_only_what_is_slower_in_every_round_is_called_slower(costs: list[float], *, worse: bool) -> None:
+def test_only_what_is_slower_in_each_of_several_rounds_is_called_slower(costs: list[float], *, worse: bool) -> None:
     assert is_worse(costs, 0.1) is worse
 
 
