@@ -24,7 +24,7 @@ from tests.bench.rows import Results, Row, placed
 
 # The benchmark -> its module, its arguments, and those that make it small.
 SUITE: dict[str, tuple[str, list[str], list[str]]] = {
-    "small_bundles": ("small_bundles", [], ["--events", "300", "--rounds", "2"]),
+    "small_bundles": ("small_bundles", [], ["--events", "500", "--rounds", "3"]),
     "large_bundles": ("large_bundles", ["--bundles", "20", "--rounds", "5"], ["--bundles", "4", "--rounds", "2"]),
     "largest_bundle": (
         "large_bundles",

@@ -131,5 +131,5 @@ def placed(page: str, measured: str) -> str:
 
 
 def is_worse(costs: Sequence[float], slack: float) -> bool:
-    """Say whether costs, as ratios new to old, show a regression: by more than `slack`, in three rounds or more, in each."""
+    """Say whether costs, as ratios new to old, show a regression: by more than `slack`, in each of some rounds."""
     return len(costs) >= 3 and median(costs) > 1 + slack and min(costs) > 1
