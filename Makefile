@@ -9,7 +9,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the main job end to end on real servers, then stop them
 	@$(BIN)/python -m tests.demo
@@ -35,17 +35,11 @@ lint: $(READY) ## Check style and format (ruff)
 types: $(READY) ## Check types (mypy, strict)
 	@$(BIN)/mypy
 
-bench: $(READY) ## Measure ours and its peers side by side; prints medians and ratios
-	@$(BIN)/python -m tests.bench.startup
-	@$(BIN)/python -m tests.bench.throughput
-	@$(BIN)/python -m tests.bench.plugin
-	@$(BIN)/python -m tests.bench.small_bundles
-	@$(BIN)/python -m tests.bench.large_bundles
-	@$(BIN)/python -m tests.bench.workers
-	@$(BIN)/python -m tests.bench.latency
-	@$(BIN)/python -m tests.bench.backlog
-	@$(BIN)/python -m tests.bench.listing --large 5000
-	@$(BIN)/python -m tests.bench.replay
+bench: $(READY) ## Measure ours and its peers, and write docs/performance.md (an hour); ONLY=small_bundles is one, QUICK=1 a look
+	@$(BIN)/python -m tests.bench $(ONLY) $(if $(QUICK),--quick,--page docs/performance.md)
+
+bench-compare: $(READY) ## Compare this commit with BASE=commit by ratio; fails where this one is slower
+	@$(BIN)/python -m tests.bench.compare $(or $(BASE),$(error which commit? make bench-compare BASE=main))
 
 clean: ## Remove everything that the other targets made
 	@rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache
@@ -66,4 +60,4 @@ $(READY): pyproject.toml
 	        echo "      Once that is mended, run the same command again; 'make clean' starts over." >&2; exit 2; }
 	@touch $(READY)
 
-.PHONY: help demo test corpus lint types bench faults storm clean
+.PHONY: help demo test corpus lint types bench bench-compare faults storm clean

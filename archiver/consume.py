@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -136,7 +136,7 @@ class Consumer:
         if run := run_of(message):
             log = log.bind(replay=run)
         try:
-            async with self._progress(delivery):
+            with self._progress(delivery):
                 began_s = _now_s()
                 try:
                     outcome = await self.process(message)
@@ -195,21 +195,24 @@ class Consumer:
         await self.dead_letters.announce(FAILED, letter, message_id=dead_letter_id(message))
         await delivery.terminate()
 
-    @asynccontextmanager
-    async def _progress(self, delivery: Delivery) -> AsyncIterator[None]:
-        """Ask for more time while the work lasts."""
+    @contextmanager
+    def _progress(self, delivery: Delivery) -> Iterator[None]:
+        """Ask for more time while the work lasts; a message that is done sooner costs a timer, and no task."""
+        every_s, tickers = self.ack_wait_s / 3, set[asyncio.Task[None]]()
 
         async def tick() -> None:
-            for _ in range(int(_PROGRESS_FOR_S / (self.ack_wait_s / 3))):
-                await asyncio.sleep(self.ack_wait_s / 3)
+            for _ in range(int(_PROGRESS_FOR_S / every_s)):
                 with suppress(BusUnavailable):
                     await delivery.still_working()
+                await asyncio.sleep(every_s)
 
-        ticker = asyncio.create_task(tick())
+        timer = asyncio.get_running_loop().call_later(every_s, lambda: tickers.add(asyncio.create_task(tick())))
         try:
             yield
         finally:
-            ticker.cancel()
+            timer.cancel()
+            for ticker in tickers:
+                ticker.cancel()
 
 
 def _now_s() -> float:

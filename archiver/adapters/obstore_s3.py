@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from io import BytesIO
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
@@ -31,7 +32,7 @@ from archiver.core.values import Folder, Listed, Stored
 from archiver.errors import KeyMissing, StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Mapping
 
     from obstore import Attributes, ObjectMeta
     from obstore.store import ClientConfig, S3Config, S3Credential, S3CredentialProvider
@@ -39,6 +40,11 @@ if TYPE_CHECKING:
     from archiver.adapters.s3 import Boto3Store
     from archiver.core.s3_access import S3Access
     from archiver.ports import Body
+
+T = TypeVar("T")
+
+# Read when obstore starts its threads, at the first request. One keeps up with us, and more only wake each other.
+os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
 
 _CHUNK_BYTES = 1024 * 1024
 _GATHERED_BYTES = 128 * 1024  # of a larger object: 16 read-backs at once took 40 MiB more with 512 KiB
@@ -60,7 +66,7 @@ class ObstoreStore:
         client: ClientConfig = {
             "allow_http": (access.endpoint_url or "").startswith("http:"),
             "connect_timeout": timedelta(seconds=access.connect_timeout_s),
-            # The driver's total covers the body, so it would cut long transfers off: `_asked` bounds
+            # The driver's total covers the body, so it would cut long transfers off: `_answer` bounds
             # each step instead. It cannot be switched off.
             "timeout": timedelta(days=1),
             "pool_max_idle_per_host": str(access.connections),
@@ -85,8 +91,8 @@ class ObstoreStore:
     async def check(self) -> None:
         """Ask for a key that need not exist: a missing bucket says so; see `ObjectStore.check`."""
         with suppress(KeyMissing):
-            async with self._asked("read", f"bucket {self._access.bucket!r}"):
-                await obstore.get_async(self._store, self._access.full_key("check"))
+            place = f"bucket {self._access.bucket!r}"
+            await self._answer("read", place, obstore.get_async(self._store, self._access.full_key("check")))
 
     async def create(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
@@ -106,12 +112,10 @@ class ObstoreStore:
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """Stream an object; see `ObjectStore.read`."""
-        async with self._asked("read", key):
-            answer = await obstore.get_async(self._store, self._access.full_key(key))
+        answer = await self._answer("read", key, obstore.get_async(self._store, self._access.full_key(key)))
         length, received = answer.meta["size"], 0
         if length <= _CHUNK_BYTES:
-            async with self._asked("read", key):
-                whole = bytes(await answer.bytes_async())
+            whole = bytes(await self._answer("read", key, answer.bytes_async()))
             if len(whole) != length:
                 raise StoreUnavailable(f"read {key}", f"{len(whole)} of {length} bytes arrived")
             if whole:
@@ -121,8 +125,7 @@ class ObstoreStore:
         stream = answer.stream(min_chunk_size=_GATHERED_BYTES)
         try:
             while True:
-                async with self._asked("read", key):
-                    gathered = await anext(stream, None)
+                gathered = await self._answer("read", key, anext(stream, None))
                 if gathered is None:
                     break
                 received += len(gathered)
@@ -136,8 +139,7 @@ class ObstoreStore:
     async def holds(self, key: str) -> bool:
         """Ask for an object's metadata; see `ObjectStore.holds`."""
         try:
-            async with self._asked("look for", key):
-                await obstore.head_async(self._store, self._access.full_key(key))
+            await self._answer("look for", key, obstore.head_async(self._store, self._access.full_key(key)))
         except KeyMissing:
             return False
         return True
@@ -153,8 +155,7 @@ class ObstoreStore:
         )
         try:
             while True:
-                async with self._asked("list", prefix):
-                    page = await anext(pages, None)
+                page = await self._answer("list", prefix, anext(pages, None))
                 if page is None:
                     break
                 for entry in page:
@@ -165,15 +166,14 @@ class ObstoreStore:
 
     async def folder(self, prefix: str) -> Folder:
         """See `ObjectStore.folder`."""
-        async with self._asked("list", prefix):
-            found = await obstore.list_with_delimiter_async(self._store, self._access.full_key(prefix) or None)
+        asked = obstore.list_with_delimiter_async(self._store, self._access.full_key(prefix) or None)
+        found = await self._answer("list", prefix, asked)
         folders = sorted(f"{self._access.relative_key(each)}/" for each in found["common_prefixes"])
         return Folder([self._listed(entry) for entry in found["objects"]], folders)
 
     async def delete(self, key: str) -> None:
         """Remove an object, or hide it where the bucket keeps versions; see `ObjectStore.delete`."""
-        async with self._asked("delete", key):
-            await obstore.delete_async(self._store, self._access.full_key(key))
+        await self._answer("delete", key, obstore.delete_async(self._store, self._access.full_key(key)))
 
     async def close(self) -> None:
         """Close what sends files; obstore gives back its connections when the store is collected."""
@@ -199,28 +199,27 @@ class ObstoreStore:
                 f"{verb} {key}",
                 f"BadDigest: the body's SHA-256 is {found}, expected {sha256}; nothing was sent",
             )
-        async with self._asked(verb, key, sent_bytes=len(data)):
-            answer = await obstore.put_async(
-                self._store,
-                self._access.full_key(key),
-                data,
-                mode="create" if verb == "create" else "overwrite",
-                use_multipart=False,
-                attributes=attributes,
-            )
+        sent = obstore.put_async(
+            self._store,
+            self._access.full_key(key),
+            data,
+            mode="create" if verb == "create" else "overwrite",
+            use_multipart=False,
+            attributes=attributes,
+        )
+        answer = await self._answer(verb, key, sent, sent_bytes=len(data))
         return Stored(version_id=answer["version"])
 
     def _listed(self, entry: ObjectMeta) -> Listed:
         return Listed(self._access.relative_key(entry["path"]), entry["size"], entry["last_modified"])
 
-    @asynccontextmanager
-    async def _asked(self, verb: str, key: str, *, sent_bytes: int = 0) -> AsyncIterator[None]:
+    async def _answer(self, verb: str, key: str, asked: Awaitable[T], *, sent_bytes: int = 0) -> T:
         """Bound one exchange with the store in time, and turn its refusals into our errors."""
         access = self._access
         patience_s = access.patience_s(sent_bytes)
         try:
             async with asyncio.timeout(patience_s):
-                yield
+                return await asked
         except TimeoutError as error:
             message = f"no answer within {patience_s:.1f} s"
             raise refusal(access, verb, key, status=None, code=None, message=message) from error

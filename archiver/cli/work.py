@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -51,9 +52,19 @@ def run(*, until_idle: bool, keep: bool, workers: int, supervised: bool) -> Exit
     require_sources(settings)
     if workers > 1:
         return Exit(asyncio.run(_supervise(settings, workers, until_idle=until_idle)))
-    tally = asyncio.run(_run(settings, access, until_idle=until_idle, release=not keep, supervised=supervised))
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        tally = runner.run(_run(settings, access, until_idle=until_idle, release=not keep, supervised=supervised))
     click.echo(", ".join(f"{count} {name}" for name, count in sorted(tally.items())) or "nothing was waiting")
     return Exit.OK
+
+
+def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's maker of event loops where uvloop is installed; None is asyncio's own."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _supervise(settings: Settings, workers: int, *, until_idle: bool) -> int:
@@ -100,6 +111,7 @@ async def _run(
                 log.info(
                     "ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place
                 )
+                gc.freeze()  # what is loaded by now stays: no use in looking through it again and again
                 return await consumer.run(stop, until_idle=until_idle)
             finally:
                 await close_nats(client)

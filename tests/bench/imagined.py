@@ -16,7 +16,14 @@ from contracts import PreparedEvent, format_rfc3339
 from tests.builders import NOON, PREPARED, prepared
 
 REPOS = 200
+OURS, OF_OURS = "the-repo", 500
+"""One repo that has as many references in a large archive as in a small one."""
 _AFTER = "\U0010ffff"
+
+
+def repo_of(number: int) -> str:
+    """Return the repo of the event that came as `number`."""
+    return OURS if number < OF_OURS else f"repo-{number % REPOS}"
 
 
 def bundle_of(number: int, different: int) -> bytes:
@@ -69,7 +76,7 @@ class ImaginedStore:
     @staticmethod
     def _imagined(count: int) -> Iterator[tuple[str, int]]:
         for number in range(count):
-            yield ref_key(event_of(number, f"repo-{number % REPOS}")), number
+            yield ref_key(event_of(number, repo_of(number))), number
             yield blob_key(sha256(bundle_of(number, count)).hexdigest(), "md"), -1 - number
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
@@ -98,4 +105,4 @@ class ImaginedStore:
         if number < 0:
             yield bundle_of(-1 - number, huge)
         else:
-            yield record_of(event_of(number, f"repo-{number % REPOS}"), bundle_of(number, huge))
+            yield record_of(event_of(number, repo_of(number)), bundle_of(number, huge))

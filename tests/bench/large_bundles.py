@@ -2,9 +2,8 @@
 
 Three of ours beside s5cmd, rclone and boto3, in turns, each round on servers of its own: `upload` is the worker's
 store alone, hash and PUT as the peers do it; `upload and read back` is what the archive does with a bundle, in
-which each read-back runs beside the next uploads; `archiver run` is the whole order. Prints medians in MB/s
-(1,000,000 bytes), ratios to the peer with the best median, round by round, with their spread, CPU seconds for one GB
-and the peak memory of each process. Bundles are random bytes, which no compression helps, or with --text Markdown.
+which each read-back runs beside the next uploads; `archiver run` is the whole order. MB are 1,000,000 bytes; the best
+peer is the one with the best median. Bundles are random bytes, which no compression helps, or with --text Markdown.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import asyncio
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,26 +23,19 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 import boto3
 
 from archiver.embedded import NatsServer, S3Server
 from contracts import PreparedEvent, spool_name
+from tests.bench.process import Took, run
+from tests.bench.rows import Row, ratios
 from tests.builders import event, payload_bytes
 from tests.e2e.kit import BIN, Kit
 
 MIB = 1 << 20
 AT_ONCE = 4
 PEERS = ("s5cmd", "rclone", "boto3")
-
-
-class Took(NamedTuple):
-    """What one contender needed: seconds, CPU seconds, and peak memory in MiB."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mib: float
 
 
 @dataclass
@@ -59,17 +50,10 @@ class Round:
         return os.environ | self.kit.environment | {"AWS_REGION": "us-east-1"}
 
     def run(self, *command: str | Path) -> tuple[Took, str]:
-        """Run to its end; what it printed, and its log lines, come with what it took."""
+        """Run to its end; its log lines come with what it took."""
         said = self.kit.home / "said"
-        with said.open("wb") as output:
-            start = time.perf_counter()
-            process = subprocess.Popen(command, env=self.environment(), stdout=output, stderr=output)
-            _, status, usage = os.wait4(process.pid, 0)
-            taken = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"{command[0]} ended with {process.returncode}: {said.read_text('utf-8')[-1000:]}")
-        return Took(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024), said.read_text("utf-8")
+        took = run(command, log=said, env=self.environment())
+        return took, said.read_text("utf-8")
 
     def measured_inside(self, what: str) -> Took:
         """Run one of the functions below in a process of its own, which says how long its work took."""
@@ -103,18 +87,13 @@ class Round:
         return {name: turns[name]() for name in names}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--bundles", type=int, default=4)
-    parser.add_argument("--mib", type=int, default=16, help="size of each; 1024 for the largest bar")
-    parser.add_argument("--rounds", type=int, default=3)
+def measure(arguments: list[str]) -> list[Row]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bundles", type=int, default=20)
+    parser.add_argument("--mib", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--text", action="store_true", help="Markdown, instead of what no compression helps")
-    parser.add_argument("--inside", nargs="+", help=argparse.SUPPRESS)
-    told = parser.parse_args()
-    if told.inside:
-        what, *files = told.inside
-        print(inside(what, [Path(each) for each in files]))
-        return
+    told = parser.parse_args(arguments)
     results: dict[str, list[Took]] = defaultdict(list)
     for number in range(told.rounds):
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -123,7 +102,8 @@ def main() -> None:
                 made = make_round(Kit.make(nats, store, home), told.bundles, told.mib, number, text=told.text)
                 for name, took in made.contenders().items():
                     results[name].append(took)
-    report(results, told.bundles, told.mib)
+    full = told.rounds >= 5 and (told.bundles, told.mib) in {(20, 16), (1, 1024)}
+    return rows(results, told.bundles, told.mib, is_full=full)
 
 
 def make_round(kit: Kit, bundles: int, mib: int, seed: int, *, text: bool) -> Round:
@@ -199,19 +179,29 @@ async def ours(what: str, files: list[Path]) -> float:
         return time.perf_counter() - start
 
 
-def report(results: dict[str, list[Took]], bundles: int, mib: int) -> None:
-    megabytes = bundles * mib * MIB / 1e6
+def rows(results: dict[str, list[Took]], bundles: int, mib: int, *, is_full: bool) -> list[Row]:
+    what, megabytes = f"{bundles} of {mib} MiB", bundles * mib * MIB / 1e6
     rates = {name: [megabytes / each.wall_s for each in took] for name, took in results.items()}
     best = max(PEERS, key=lambda peer: median(rates[peer]))
-    print(f"{bundles} bundles of {mib} MiB, median of {len(rates[best])} rounds in turns; the best peer is {best}")
-    for name, took in sorted(results.items(), key=lambda each: each[0] in PEERS):
-        ratios = [rate / peer for rate, peer in zip(rates[name], rates[best], strict=True)]
-        print(
-            f"{name:21} {median(rates[name]):6.1f} MB/s   of the best {median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})   {median(each.cpu_s for each in took) / megabytes * 1000:5.1f}"
-            f" CPU s per GB   peak {max(each.peak_mib for each in took):5.0f} MiB"
-        )
+    note = f"the best peer is {best}"
+
+    def of_the_best(name: str, bar: float | None = None) -> Row:
+        of = ratios(rates[name], rates[best])
+        return Row(f"{what}, {name}: MB/s of the best peer's", of, bar=bar, note=note, is_full=is_full)
+
+    memory = [each.peak_mib for each in results["archiver run"]]
+    return [
+        of_the_best("upload", 0.95),
+        of_the_best("upload and read back"),
+        of_the_best("archiver run"),
+        Row(f"{what}: the worker's peak memory", memory, "MiB", bar=110, at_most=True, is_full=is_full),
+        *(Row(f"{what}: {name}", each, "MB/s") for name, each in rates.items()),
+        *(
+            Row(f"{what}: {name}, CPU for one GB", [each.cpu_s / megabytes * 1000 for each in took], "s")
+            for name, took in results.items()
+        ),
+    ]
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # one contender, in a process of its own: see `measured_inside`
+    print(inside(sys.argv[2], [Path(each) for each in sys.argv[3:]]), file=sys.stderr)

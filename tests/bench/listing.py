@@ -1,8 +1,7 @@
 """Benchmark: reading an archive, small and large: does it cost what is asked for, or what is there?
 
-Two archives in one bucket of a real store. `archiver ls` of one repo that has as many references in both, in turns;
-then `archiver verify --sample`, its time and its peak memory. With --imagined N no server is asked: the look of
-`verify`, of `gc` and of `events` over an archive of N references that is computed as it is read, for the memory alone.
+Small and large in one bucket of a real store, where one repo has as many references in both. A million references
+take too long to write, so that archive is computed as it is read: no server is asked, and the costs are ours alone.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import subprocess
 import sys
 import tempfile
-import time
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import obstore
 from obstore.store import S3Store
@@ -27,74 +24,57 @@ from archiver.core.keys import blob_key, ref_key
 from archiver.embedded import S3Server
 from archiver.history import Span, capture_of, history
 from archiver.ports import ObjectStore
-from archiver.reading import Entry
+from archiver.reading import Entry, Stray, references
 from archiver.sweep import Sweep
 from archiver.verification import Selection, Verification
 from contracts import parse_rfc3339
-from tests.bench.imagined import REPOS, ImaginedStore, bundle_of, event_of, record_of
+from tests.bench.imagined import OURS, REPOS, ImaginedStore, bundle_of, event_of, record_of
+from tests.bench.process import Took, run
+from tests.bench.rows import Row, ratios
 from tests.builders import NOON
 from tests.e2e.kit import BIN
 
+FULL = 1_000_000
 AT_ONCE = 64
 DIFFERENT = 256
-OURS = "the-repo"
 
 
-class Cost(NamedTuple):
-    """Of one process: seconds, CPU seconds, peak memory in MiB."""
-
-    taken_s: float
-    cpu_s: float
-    peak_mib: float
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--small", type=int, default=2_000, help="references in the small archive")
-    parser.add_argument("--large", type=int, default=20_000, help="references in the large one; 1,000,000 take a while")
-    parser.add_argument("--of-repo", type=int, default=1_000, help="references of the repo that is listed, in each")
+def measure(arguments: list[str]) -> list[Row]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--small", type=int, default=10_000, help="references in the small archives")
+    parser.add_argument("--large", type=int, default=FULL, help="references in the large imagined one")
+    parser.add_argument("--stored", type=int, default=20_000, help="references in the large one on a real store")
+    parser.add_argument("--of-repo", type=int, default=1_000, help="references of the repo that is listed there")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--imagined", type=int, metavar="N", help="memory only, of an archive that is computed")
-    parser.add_argument("--look", nargs=2, metavar=("FILE", "WHAT"), help=argparse.SUPPRESS)
-    told = parser.parse_args()
+    parser.add_argument("--everything", action="store_true", help="gc and verify of the whole imagined archive too")
+    told = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        if told.look:
-            asyncio.run(look(*told.look))
-        elif told.imagined:
-            imagined(told.imagined, Path(folder))
-        else:
-            on_a_store(told, Path(folder))
+        return [*imagined(told, Path(folder)), *on_a_store(told, Path(folder))]
 
 
-def on_a_store(told: argparse.Namespace, home: Path) -> None:
-    counts = {"small": told.small, "large": told.large}
+def on_a_store(told: argparse.Namespace, home: Path) -> list[Row]:
+    counts = {"small": told.stored // 10, "large": told.stored}
     commands = {
         "ls --repo": ["ls", "--json", "--repo", OURS],
         "get EVENT_KEY": ["get", event_of(0, OURS).key],
         "verify --sample 1000": ["verify", "--sample", "1000", "--seed", "1", "--json"],
     }
+    rows = []
     with S3Server(home / "s3") as server:
         for archive, count in counts.items():
-            start = time.perf_counter()
             asyncio.run(fill(server, archive, count, told.of_repo))
-            print(
-                f"{archive}: {count:,} references written, {count / (time.perf_counter() - start):,.0f}/s", flush=True
-            )
         for name, words in commands.items():
-            costs: dict[str, list[Cost]] = {archive: [] for archive in counts}
+            costs: dict[str, list[Took]] = {archive: [] for archive in counts}
             for _ in range(told.rounds):
                 for archive, measured in costs.items():
-                    measured.append(command(server, archive, words))
-            report(name, costs)
-
-
-def report(name: str, costs: dict[str, list[Cost]]) -> None:
-    print(f"archiver {name}, median of {len(costs['small'])} rounds in turns")
-    for archive, measured in costs.items():
-        taken, cpu, peak = (median(column) for column in zip(*measured, strict=True))
-        print(f"  {archive}: {taken:6.2f} s   {cpu:6.2f} CPU s   peak {peak:5.0f} MiB")
-    ratios = [large.taken_s / small.taken_s for small, large in zip(costs["small"], costs["large"], strict=True)]
-    print(f"  large / small {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+                    measured.append(command(server, archive, words, home))
+            note = f"SeaweedFS, {told.stored:,} references"
+            times = {archive: [each.wall_s for each in measured] for archive, measured in costs.items()}
+            rows.append(
+                Row(f"`{name}`, of its time with a tenth of them", ratios(times["large"], times["small"]), note=note)
+            )
+            rows.append(Row(f"`{name}`", times["large"], "s", note=note))
+    return rows
 
 
 async def fill(server: S3Server, prefix: str, count: int, of_repo: int) -> None:
@@ -123,7 +103,7 @@ async def fill(server: S3Server, prefix: str, count: int, of_repo: int) -> None:
     await asyncio.gather(*(write() for _ in range(AT_ONCE)))
 
 
-def command(server: S3Server, archive: str, words: list[str]) -> Cost:
+def command(server: S3Server, archive: str, words: list[str], home: Path) -> Took:
     environment = os.environ | {
         "AWS_ENDPOINT_URL_S3": server.url,
         "AWS_ACCESS_KEY_ID": server.access_key,
@@ -132,36 +112,43 @@ def command(server: S3Server, archive: str, words: list[str]) -> Cost:
         "ARCHIVER_BUCKET": server.bucket,
         "ARCHIVER_PREFIX": archive,
     }
-    return run([str(BIN / "archiver"), *words], environment)
+    return run([BIN / "archiver", *words], log=home / "log", env=environment)
 
 
-def run(words: list[str], environment: dict[str, str]) -> Cost:
-    start = time.perf_counter()
-    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    taken = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(words)} ended with {process.returncode}")
-    return Cost(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+def imagined(told: argparse.Namespace, home: Path) -> list[Row]:
+    """Look over archives that are computed as they are read: one repo has as many references in both."""
+    took: dict[tuple[str, int], list[Took]] = defaultdict(list)
+    for count in (told.small, told.large):
+        ImaginedStore.of(count, home / f"{count}.sqlite")
+    for number in range(told.rounds):
+        for what in ("ls", "sample", *(("gc", "verify", "events") if told.everything and not number else ())):
+            for count in (told.small, told.large):
+                look = [sys.executable, "-m", "tests.bench.listing", str(home / f"{count}.sqlite"), what]
+                took[what, count].append(run(look, log=home / "log"))
+    note, full = f"{told.large:,} references, beside {told.small:,}", told.large >= FULL
 
+    def compared(what: str, name: str, unit: str, bar: float) -> Row:
+        large, small = ([getattr(each, unit) for each in took[what, count]] for count in (told.large, told.small))
+        return Row(name, ratios(large, small), bar=bar, at_most=True, note=note, is_full=full)
 
-def imagined(count: int, home: Path) -> None:
-    for references in (10_000, count):
-        path = home / f"{references}.sqlite"
-        ImaginedStore.of(references, path)
-        for what in ("sample", "gc", "verify", "events"):
-            cost = run([sys.executable, "-m", __spec__.name, "--look", str(path), what], {**os.environ})
-            print(
-                f"{references:,} references, {what:7} {cost.taken_s:7.1f} s   peak {cost.peak_mib:5.0f} MiB", flush=True
-            )
+    return [
+        compared("ls", "`ls` of one repo among a million references: its time among 10,000", "wall_s", 1.5),
+        compared("sample", "`verify --sample 1000` of a million: memory of that of 10,000", "peak_mib", 1.1),
+        *(
+            Row(f"`{what}` of an imagined archive: {name}", [getattr(took[what, told.large][0], unit)], sign, note=note)
+            for what in (("gc", "verify", "events") if told.everything else ())
+            for name, unit, sign in (("time", "wall_s", "s"), ("memory", "peak_mib", "MiB"))
+        ),
+    ]
 
 
 async def look(path: str, what: str) -> None:
     """Look the imagined archive over, as the commands do; ends badly where anything is found."""
     store: Any = ImaginedStore(Path(path))
     archive = cast("ObjectStore", store)
-    if what == "gc":
+    if what == "ls":
+        found = [each.key async for each in references(archive, repo=OURS) if isinstance(each, Stray)]
+    elif what == "gc":
         sweep = Sweep(archive, "bench", timedelta(0))
         await sweep.look(NOON)
         found = [*map(str, sweep.leftovers())]
@@ -179,5 +166,5 @@ async def look(path: str, what: str) -> None:
         sys.exit(f"{len(found):,} found, the first: {found[0]}")
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # one look, in a process of its own: see `imagined`
+    asyncio.run(look(sys.argv[1], sys.argv[2]))

@@ -1,7 +1,4 @@
-"""What the pytest plugin costs a project that does not use it: `pytest --co` with it and without it, side by side.
-
-python -m tests.bench.plugin
-"""
+"""What the pytest plugin costs a project that does not use it: `pytest --co` with it and without it, side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +8,8 @@ import tempfile
 import time
 from importlib.metadata import entry_points
 from pathlib import Path
-from statistics import median
+
+from tests.bench.rows import Row, ratios
 
 FILES, TESTS_A_FILE, ROUNDS = 20, 20, 21
 ARMS = {"with": [], "without": ["-p", "no:contracts"]}
@@ -27,8 +25,7 @@ def collect(project: Path, *arguments: str) -> float:
     return time.perf_counter() - started
 
 
-def main() -> None:
-    """Measure in alternating rounds, and print the medians and their ratio."""
+def measure(_arguments: list[str]) -> list[Row]:
     with tempfile.TemporaryDirectory() as home:
         project = Path(home)
         (project / "pyproject.toml").write_text('[project]\nname = "other"\n')
@@ -41,12 +38,5 @@ def main() -> None:
                 seconds = collect(project, *ARMS[name])
                 if turn:  # the first round writes what Python compiles
                     times[name].append(seconds)
-    medians = {name: median(each) for name, each in times.items()}
-    print(f"pytest --co of {FILES * TESTS_A_FILE} tests that do not use the plugin, {ROUNDS} alternating rounds")
-    for name, seconds in medians.items():
-        print(f"  {name:8} the plugin: {seconds * 1000:7.1f} ms")
-    print(f"  ratio {medians['with'] / medians['without']:.3f}")
-
-
-if __name__ == "__main__":
-    main()
+    note = f"`pytest --co` of {FILES * TESTS_A_FILE} tests that do not use it"
+    return [Row("the pytest plugin loaded, of the time without it", ratios(times["with"], times["without"]), note=note)]

@@ -2,8 +2,7 @@
 
 The peer is nats-py's own `publish_async` with the same payloads and headers and the same window of PubAcks, and does
 nothing else; ours reads a plan, keeps the journal and accounts for each message. In turns, each in a process of its
-own, from connected to the last PubAck; ours includes reading the plan. Prints medians, the ratio of the rates in the
-same round with its spread, and the peak memory, here and for a tenth. Then the pace: sent against planned, and gaps.
+own, from connected to the last PubAck; ours includes reading the plan.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import sys
 import tempfile
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 from time import perf_counter, process_time
 from typing import NamedTuple
 
@@ -28,13 +26,12 @@ from contracts.corpus import cases
 from contracts.nats_access import NatsAccess
 from contracts.replay.plan import PLAN, REPLAY, REPLAY_ORIGIN, Outgoing, Run, header_line
 from contracts.replay.run import execute
+from tests.bench.rows import Row, ratios
 from tests.observe.bus import Bus, make_stream
 
 STREAM, SUBJECT = "STAGING", "staging.kaizen.schedule.prepared"
 EVENTS, ROUNDS, WINDOW = 100_000, 5, 256
 PER_S = 200
-BAR = 0.7
-"""Our rate, in units of the peer's."""
 
 
 class Took(NamedTuple):
@@ -45,57 +42,71 @@ class Took(NamedTuple):
     peak_kib: int
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+def measure(arguments: list[str]) -> list[Row]:
+    parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=EVENTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--pace", type=float, default=60, help="seconds at 200/s; 0 leaves it out")
-    parser.add_argument("--arm", nargs=2, help=argparse.SUPPRESS)  # one measurement, in a process of its own
-    told = parser.parse_args()
-    if told.arm:
-        arm, folder = told.arm
-        print(json.dumps(asyncio.run({"ours": ours, "bare": bare}[arm](Path(folder)))))
-        return
+    parser.add_argument("--pace", type=float, default=60, help="seconds at 200/s")
+    told = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         home = Path(folder)
         with Bus(home / "nats", jetstream={"store_dir": str(home / "jetstream")}) as bus:
             make_stream(bus.url, STREAM, "staging.>")
-            as_fast_as_it_goes(home, bus, told.events, told.rounds)
-            if told.pace:
-                at_a_pace(home, bus, told.pace)
+            return [*as_fast_as_it_goes(home, bus, told.events, told.rounds), *at_a_pace(home, bus, told.pace)]
 
 
-def as_fast_as_it_goes(home: Path, bus: Bus, events: int, rounds: int) -> None:
+def as_fast_as_it_goes(home: Path, bus: Bus, events: int, rounds: int) -> list[Row]:
     runs: dict[str, list[Took]] = {"bare": [], "ours": []}
+    tenths: list[Took] = []
     for number in range(rounds):
         for arm in ("bare", "ours") if number % 2 else ("ours", "bare"):
             runs[arm].append(measured(arm, plan(home / f"{arm}-{number}", events, bus)))
-    of_a_tenth = {arm: measured(arm, plan(home / f"{arm}-tenth", events // 10, bus)).peak_kib for arm in runs}
-    print(f"{events:,} events to one stream, {WINDOW} without PubAck at most, {rounds} alternating rounds")
-    for arm, name in (("bare", "nats-py publish_async"), ("ours", "replay")):
-        took = runs[arm]
-        seconds, peak = median(each.seconds for each in took), max(each.peak_kib for each in took)
-        cpu_us = median(each.cpu for each in took) / events * 1e6
-        print(
-            f"{name:24} {events / seconds:8,.0f} events/s  CPU {cpu_us:5.1f} µs"
-            f" each  peak {peak / 1024:5.1f} MiB ({of_a_tenth[arm] / 1024:.1f} for a tenth)"
-        )
-    ratios = [theirs.seconds / mine.seconds for mine, theirs in zip(runs["ours"], runs["bare"], strict=True)]
-    holds = "holds" if median(ratios) >= BAR else "DOES NOT HOLD"
-    print(
-        f"rate, ratio to bare {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); the bar is {BAR}: {holds}"
-    )
+        tenths.append(measured("ours", plan(home / f"tenth-{number}", events // 10, bus)))
+    rates = {arm: [events / each.seconds for each in took] for arm, took in runs.items()}
+    memory = [each.peak_kib / 1024 for each in runs["ours"]]
+    note, is_full = f"{events:,} events, {WINDOW} without PubAck at most", events >= EVENTS and rounds >= ROUNDS
+    return [
+        Row(
+            "`contracts replay`: its rate, of nats-py's `publish_async`",
+            ratios(rates["ours"], rates["bare"]),
+            bar=0.7,
+            note=note,
+            is_full=is_full,
+        ),
+        Row(
+            "`contracts replay`: memory, of that for a tenth",
+            ratios(memory, [each.peak_kib / 1024 for each in tenths]),
+            bar=1.1,
+            at_most=True,
+            note=f"at most {max(memory):.1f} MiB",
+            is_full=is_full,
+        ),
+        Row("`contracts replay`", rates["ours"], "events/s", note=note),
+        Row(
+            "`contracts replay`: CPU for an event, of nats-py's",
+            ratios([each.cpu for each in runs["ours"]], [each.cpu for each in runs["bare"]]),
+        ),
+    ]
 
 
-def at_a_pace(home: Path, bus: Bus, lasts_s: float) -> None:
+def at_a_pace(home: Path, bus: Bus, lasts_s: float) -> list[Row]:
     count = int(PER_S * lasts_s)
     folder = plan(home / "paced", count, bus, per_s=PER_S)
     report = asyncio.run(execute(folder, access=NatsAccess(bus.url), concurrency=WINDOW))
-    wanted = PER_S * report.took_s
-    print(
-        f"{PER_S}/s: {report.sent:,} sent in {report.took_s:.2f} s, {100 * (report.sent / wanted - 1):+.2f} %;"
-        f" longest gap {report.longest_gap_s * 1000:.1f} ms"
-    )
+    off = abs(report.sent / (PER_S * report.took_s) - 1)
+    note = f"{report.sent:,} sent in {report.took_s:.2f} s"
+    return [
+        Row(
+            f"`contracts replay --rate {PER_S}/s`: how far off, in percent",
+            [100 * off],
+            "%",
+            bar=2.0,
+            at_most=True,
+            note=note,
+            is_full=lasts_s >= 60,
+        ),
+        Row(f"`contracts replay --rate {PER_S}/s`: the longest gap", [1000 * report.longest_gap_s], "ms"),
+    ]
 
 
 def plan(folder: Path, count: int, bus: Bus, *, per_s: float = 0) -> Path:
@@ -111,7 +122,7 @@ def plan(folder: Path, count: int, bus: Bus, *, per_s: float = 0) -> Path:
 
 
 def measured(arm: str, folder: Path) -> Took:
-    command = [sys.executable, "-m", "tests.bench.replay", "--arm", arm, str(folder)]
+    command = [sys.executable, "-m", "tests.bench.replay", arm, str(folder)]
     return Took(*json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
 
@@ -161,4 +172,4 @@ def peak_kib() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(asyncio.run({"ours": ours, "bare": bare}[sys.argv[1]](Path(sys.argv[2])))))

@@ -1,8 +1,8 @@
 """Benchmark: small bundles through the whole order of one worker, beside tools that only upload.
 
 Ours validates, uploads blob and reference, reads the blob back, announces and acknowledges with confirmation; s5cmd
-and rclone upload the same two objects per event from files. In turns, on the same two servers; prints medians,
-ratios with their spread, and the worker's CPU time.
+and rclone upload the same two objects per event from files. In turns, on the same two servers. The worker's CPU is
+that of its process but for its start, and is told by thread: the event loop, obstore's, those that work on files.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import math
 import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
+from collections import defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
+from typing import NamedTuple
+
+import nats
+from nats.js.errors import NotFoundError
 
 from archiver.embedded import NatsServer, S3Server
+from tests.bench.process import Seen, run
+from tests.bench.rows import Row, ratios
 from tests.e2e.kit import BIN, STREAM
 from tests.faults import publisher
 from tests.faults.kit import Rig
@@ -31,45 +34,53 @@ from tests.faults.ledger import Entry, alive
 
 BYTES = 8192
 AT_ONCE = 16
+THREADS = {
+    "main": "the event loop, Python all of it",
+    "tokio-rt-worker": "the thread of obstore",
+    "others": "threads that read and remove bundles",
+}
 
 
-@dataclass
-class Measured:
-    """One contender: events a second and CPU seconds for 1,000 events, by round."""
-
-    rates: list[float] = field(default_factory=list)
-    cpu_s: list[float] = field(default_factory=list)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+def measure(arguments: list[str]) -> list[Row]:
+    parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=5)
-    told = parser.parse_args()
-    results: dict[str, Measured] = {}
+    told = parser.parse_args(arguments)
+    rates: dict[str, list[float]] = defaultdict(list)
+    cpu_s: dict[str, list[float]] = defaultdict(list)
+    threads: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         home = Path(folder)
-        with NatsServer(home / "nats") as nats, S3Server(home / "s3") as store:
-            rig = Rig.make(nats, store, home)
+        with NatsServer(home / "nats") as bus, S3Server(home / "s3") as store:
+            rig = Rig.make(bus, store, home)
             for number in range(told.rounds):
                 these = made(told.events, seed=number)
-                for name, rate, cpu_s in one_round(rig, these, number):
-                    measured = results.setdefault(name, Measured())
-                    measured.rates.append(rate)
-                    measured.cpu_s.append(cpu_s / told.events * 1000)
-    print(f"{told.events:,} events of {BYTES:,} bytes, median of {told.rounds} rounds in turns")
-    ours = results["archiver run"]
-    for name, measured in results.items():
-        ratios = [mine / theirs for mine, theirs in zip(ours.rates, measured.rates, strict=True)]
-        print(
-            f"{name:14} {median(measured.rates):6.0f} events/s   {median(measured.cpu_s):5.2f} CPU s per 1,000   "
-            f"ours / this {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+                worked = archived(rig, these, number)
+                contenders = {"archiver run": (worked.rate, worked.cpu_s), **uploaded(rig, these, number)}
+                for name, (rate, cpu) in contenders.items():
+                    rates[name].append(rate)
+                    cpu_s[name].append(1000 * cpu / told.events)
+                for name, cpu in worked.by_thread.items():
+                    threads[name].append(1000 * cpu / told.events)
+    size = {"note": f"{told.events:,} events of {BYTES:,} bytes", "is_full": told.events >= 2000 and told.rounds >= 5}
+    ours = rates["archiver run"]
+    return [
+        Row("8 KB bundles, whole order, events/s of what s5cmd uploads", ratios(ours, rates["s5cmd"]), bar=1.0, **size),
+        Row("8 KB bundles, events/s of what rclone uploads", ratios(ours, rates["rclone"]), bar=1.2, **size),
+        Row("worker's CPU for 1,000 events", cpu_s.pop("archiver run"), "s", bar=1.3, at_most=True, **size),
+        *(
+            Row(f"worker's CPU for 1,000 events, of these: {THREADS.get(name, name)}", each, "s", **size)
+            for name, each in threads.items()
+        ),
+        *(Row(f"small bundles: {name}", each, "events/s", **size) for name, each in rates.items()),
+        *(Row(f"CPU for 1,000 events: {name}", each, "s", **size) for name, each in cpu_s.items()),
+    ]
 
 
-def made(count: int, *, seed: int) -> list[Entry]:
-    dice = random.Random(seed)
-    moments = (datetime.fromtimestamp(1_700_000_000 + seed * 1_000_000 + each, UTC) for each in range(count))
+def made(count: int, *, seed: int, first: int = 0) -> list[Entry]:
+    """Make events, each with a bundle of its own: number `first` of this seed, and those after it."""
+    dice = random.Random(f"{seed} {first}")
+    moments = (datetime.fromtimestamp(1_700_000_000 + seed * 1_000_000 + first + each, UTC) for each in range(count))
     return [alive(text(dice), occurred_at=moment.strftime("%Y-%m-%dT%H:%M:%SZ")) for moment in moments]
 
 
@@ -78,18 +89,18 @@ def text(dice: random.Random) -> bytes:
     return words.encode()[:BYTES]
 
 
-def one_round(rig: Rig, these: list[Entry], number: int) -> list[tuple[str, float, float]]:
-    """Return (name, events a second, CPU seconds) of each contender."""
-    measured = [("archiver run", *archived(rig, these, number))]
+def uploaded(rig: Rig, these: list[Entry], number: int) -> dict[str, tuple[float, float]]:
+    """Have each peer upload what the worker stored; return events a second and CPU seconds."""
     files = rig.home / f"files-{number}"
     files.mkdir()
     references = [body for key, body in rig.objects("refs/").items() if key]
     for index, (entry, reference) in enumerate(zip(these, references, strict=False)):
         (files / f"{entry.digest}.md").write_bytes(entry.bundle)
         (files / f"{index}.json").write_bytes(reference)
+    measured = {}
     for name, command in peers(rig, files, number).items():
-        taken, cpu_s = timed(command, rig)
-        measured.append((name, len(these) / taken, cpu_s))
+        took = run(command, log=rig.home / "peer.log", env=environment(rig))
+        measured[name] = len(these) / took.wall_s, took.cpu_s
     shutil.rmtree(files)
     return measured
 
@@ -109,48 +120,39 @@ def peers(rig: Rig, files: Path, number: int) -> dict[str, list[str | Path]]:
     }
 
 
-def archived(rig: Rig, these: list[Entry], number: int) -> tuple[float, float]:
-    """Return events a second between the first and the last, and the CPU time of the whole process but its start."""
+class Worked(NamedTuple):
+    """Of one worker: events a second from first to last, CPU seconds, and those by thread; all without its start."""
+
+    rate: float
+    cpu_s: float
+    by_thread: dict[str, float]
+
+
+def archived(rig: Rig, these: list[Entry], number: int, archiver: Path = BIN / "archiver") -> Worked:
+    """Have a worker archive these; what it needs to start, measured with nothing to do, is taken off its CPU time."""
     rig.prefix = f"bench-{number}"
     rig.environment |= {"ARCHIVER_PREFIX": rig.prefix, "ARCHIVER_ACK_WAIT_S": "60", "ARCHIVER_SLOTS": str(AT_ONCE)}
     asyncio.run(forget(rig))
     rig.init()
-    _, start_s = timed([BIN / "archiver", "run", "--until-idle"], rig)
+    log, started, seen = rig.home / "worker.log", Seen(), Seen()
+    start = run([archiver, "run", "--until-idle"], log=log, env=environment(rig), seen=started)
     asyncio.run(publisher.publish(rig.nats.url, rig.spool, these, per_s=math.inf, within_s=120))
-    log = rig.home / "worker.log"
-    _, cpu_s = timed([BIN / "archiver", "run", "--until-idle"], rig, log)
+    took = run([archiver, "run", "--until-idle"], log=log, env=environment(rig), seen=seen)
     told = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     moments = [datetime.fromisoformat(each["timestamp"]) for each in told if each["event"] in {"ready", "archived"}]
     assert len(moments) == len(these) + 1, f"{len(moments) - 1} of {len(these)} archived"
-    return len(these) / (max(moments) - min(moments)).total_seconds(), cpu_s - start_s
+    rate = len(these) / (max(moments) - min(moments)).total_seconds()
+    at_start = started.cpu_s_by_thread()
+    by_thread = {name: cpu_s - at_start.get(name, 0) for name, cpu_s in seen.cpu_s_by_thread().items()}
+    return Worked(rate, took.cpu_s - start.cpu_s, by_thread)
+
+
+def environment(rig: Rig) -> dict[str, str]:
+    return os.environ | rig.environment | {"AWS_REGION": "us-east-1"}
 
 
 async def forget(rig: Rig) -> None:
-    from contextlib import suppress
-
-    import nats
-    from nats.js.errors import NotFoundError
-
     client = await nats.connect(rig.nats.url)
     with suppress(NotFoundError):
         await client.jetstream().delete_stream(STREAM)
     await client.close()
-
-
-def timed(command: list[str | Path], rig: Rig, log: Path | None = None) -> tuple[float, float]:
-    """Run to its end; return wall seconds and CPU seconds."""
-    environment = os.environ | rig.environment | {"AWS_REGION": "us-east-1"}
-    log = log or rig.home / "peer.log"
-    with log.open("wb") as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        taken = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{command[0]} ended with {process.returncode}: {log.read_text('utf-8')[-1000:]}")
-    return taken, usage.ru_utime + usage.ru_stime
-
-
-if __name__ == "__main__":
-    main()
