@@ -73,7 +73,7 @@ def main() -> None:
     measure: Callable[[list[str]], Iterable[Row]] = import_module(f"tests.bench.{module}").measure
     print(f"== {name}", flush=True)
     began, load = time.monotonic(), os.getloadavg()[0]
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    today = f"{datetime.now(UTC):%Y-%m-%d}, load {load:.1f}"
     rows = [replace(row, benchmark=name, measured_at=today) for row in measure(quick if told.quick else full)]
     print(*(row.line() for row in rows), sep="\n")
     print(f"   {time.monotonic() - began:.0f} s; load {load:.1f} before it", flush=True)

@@ -84,9 +84,12 @@ class Results:
             self.rows, key=lambda each: order.index(each.benchmark) if each.benchmark in order else len(order)
         )
         judged, told = ([row for row in rows if (row.bar is not None) is wanted] for wanted in (True, False))
-        met = sum(bool(row.holds) for row in judged)
+        met = [row for row in judged if row.holds]
+        smaller = sum(not row.is_full for row in met)
+        sums = f"{len(met)} of {len(judged)} bars are met, {smaller} of these at a smaller size than the bar asks for."
+        missing = [name for name in order if all(row.benchmark != name for row in rows)]
         lines = [f"- {name}: {value}" for name, value in self.about.items()]
-        lines += ["", f"{met} of {len(judged)} bars are met.", ""]
+        lines += ["", f"{sums} Not measured: {', '.join(missing) or 'nothing'}.", ""]
         lines += table(
             ("what", "measured", "spread", "bar", "", "how"),
             (

@@ -65,10 +65,10 @@ def test_the_page_counts_the_bars_that_are_met_and_shows_them_first() -> None:
         Row("bad", [0.5], bar=1.0, benchmark="one"),
     ]
 
-    page = Results({"machine": "2 cores"}, rows).to_markdown(["one", "two"])
+    page = Results({"machine": "2 cores"}, rows).to_markdown(["one", "two", "three"])
 
     assert "- machine: 2 cores" in page
-    assert "1 of 2 bars are met." in page
+    assert "1 of 2 bars are met, 0 of these at a smaller size than the bar asks for. Not measured: three." in page
     assert page.index("| bad |") < page.index("| good \\| so |") < page.index("| free |")
 
 
