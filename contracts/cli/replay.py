@@ -212,7 +212,7 @@ def _copy_bundles(folder: Path, directory: Path) -> None:
     from contracts.replay.bundles import copy_bundles
 
     copied, missing = copy_bundles(folder, Spool(directory))
-    click.echo(f"bundles   {copied:,} under its new name in {directory}, {missing:,} not there", err=True)
+    click.echo(f"bundles   {copied:,} under their new names in {directory}, {missing:,} not there", err=True)
 
 
 def _wanted(target: Target, given: dict[str, Any]) -> Wanted:

@@ -42,3 +42,17 @@ def test_a_target_that_cannot_be_reached_any_more_leaves_a_run_to_go_on_with(
     status, _, err = run_contracts("replay", "--resume", folder)
 
     assert (status, "cannot reach NATS" in err) == (4, True)
+
+
+def test_a_complete_run_sends_nothing_more_and_what_it_came_to_stays(
+    rehearsal: Staging, run_contracts: RunContracts
+) -> None:
+    assert run_contracts("replay", "staging", "--execute")[0] == 0
+    (folder,) = Path("replays").iterdir()
+    report = (folder / "report.json").read_bytes()
+
+    status, out, _ = run_contracts("replay", "--resume", folder)
+
+    assert (status, "nothing is left to send" in out) == (0, True)
+    assert (folder / "report.json").read_bytes() == report
+    assert len(rehearsal.messages()) == 41

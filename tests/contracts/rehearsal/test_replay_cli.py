@@ -147,7 +147,7 @@ def test_a_rewritten_event_has_its_bundle_under_its_new_name_in_the_spool(
     status, _, err = run_contracts(*command, "--execute", stdin=found)
 
     assert status == 0, err
-    assert f"bundles   1 under its new name in {spool}, 1 not there" in err
+    assert f"bundles   1 under their new names in {spool}, 1 not there" in err
     sent = json.loads(rehearsal.messages()[0].data)
     new = spool / f"{event_key(sent)}.md"
     assert new.read_bytes() == b"the bundle"
