@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contracts.assertions import assert_conforms
     from contracts.check import Result, check_payload
     from contracts.child_process import ChildProcess, find_program
+    from contracts.cli.amounts import Span, When
     from contracts.cli.run import LazyGroup, run
     from contracts.cli.table import print_table
     from contracts.emitters.spool import Spool
@@ -63,9 +64,11 @@ _HOME = {
     "Result": "check",
     "ServerDidNotStart": "errors",
     "Severity": "violation",
+    "Span": "cli.amounts",
     "Spool": "emitters.spool",
     "Unreachable": "errors",
     "Violation": "violation",
+    "When": "cli.amounts",
     "Confirmation": "nats_connection",
     "LazyGroup": "cli.run",
     "assert_conforms": "assertions",
@@ -107,9 +110,11 @@ __all__ = [
     "Result",
     "ServerDidNotStart",
     "Severity",
+    "Span",
     "Spool",
     "Unreachable",
     "Violation",
+    "When",
     "assert_conforms",
     "canonical_json",
     "check_payload",

@@ -14,17 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.cli.moment import Moment
 from archiver.settings import load_settings, nats_access
-from contracts import (
-    BadInput,
-    Exit,
-    NothingChecked,
-    close_nats,
-    connect_nats,
-    format_rfc3339,
-    print_table,
-)
+from contracts import BadInput, Exit, NothingChecked, When, close_nats, connect_nats, format_rfc3339, print_table
 
 if TYPE_CHECKING:
     from archiver.adapters.dead_letters import DeadLetters, Filed
@@ -44,7 +35,7 @@ def dead() -> None:
 
 @dead.command("list")
 @click.option("--reason", help="Only letters with this reason, such as bundle_missing.")
-@click.option("--since", type=Moment(), help="Only letters from this day (2026-06-17) or RFC 3339 time on.")
+@click.option("--since", type=When(), help="Only letters from this day (2026-06-17) or RFC 3339 time on.")
 @click.option("--json", "as_json", is_flag=True, help="One letter a line, as JSON without its payload.")
 def list_(reason: str | None, since: datetime | None, *, as_json: bool) -> Exit:
     """List the letters, oldest first. Exit status 3 where there is none."""

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from archiver.cli.moment import Moment
 from archiver.settings import Settings, load_settings
-from contracts import Exit, NothingChecked, Spool
+from contracts import Exit, NothingChecked, Spool, When
 
 if TYPE_CHECKING:
     from archiver.history import Span
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--since", type=Moment(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
-@click.option("--until", type=Moment(), help="Only events before this day or time.")
+@click.option("--since", type=When(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
+@click.option("--until", type=When(), help="Only events before this day or time.")
 @click.option("--repo", metavar="SLUG", help="Only this repo; narrows the listing.")
 @click.option("--agent", metavar="SLUG", help="Only this agent; with --repo narrows the listing.")
 @click.option(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.cli.progress import clear, progress
-from archiver.cli.span import Span
 from archiver.settings import Settings, load_settings
-from contracts import Exit
+from contracts import Exit, Span
 
 if TYPE_CHECKING:
     from archiver.sweep import Swept

@@ -12,15 +12,14 @@ from typing import BinaryIO
 
 import click
 
-from archiver.cli.moment import Moment
 from archiver.settings import Settings, load_settings
-from contracts import BadInput, Exit, NothingChecked, print_table
+from contracts import BadInput, Exit, NothingChecked, When, print_table
 
 
 @click.command()
 @click.option("--repo", metavar="SLUG", help="Only this repo; narrows the listing.")
 @click.option("--agent", metavar="SLUG", help="Only this agent; with --repo narrows the listing.")
-@click.option("--since", type=Moment(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
+@click.option("--since", type=When(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
 @click.option("--json", "as_json", is_flag=True, help="One reference a line, as JSON with its key.")
 def ls(repo: str | None, agent: str | None, since: datetime | None, *, as_json: bool) -> Exit:
     """List what is archived: repo, agent, cadence, time, size and keys; repo by repo, agent by agent, day by day.

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archiver.cli.moment import Moment
 from archiver.cli.progress import clear, progress
-from archiver.cli.span import Span
 from archiver.errors import StoreUnavailable
 from archiver.settings import Settings, load_settings
-from contracts import Exit, NothingChecked
+from contracts import Exit, NothingChecked, Span, When
 
 if TYPE_CHECKING:
     from archiver.core.flaws import Flaw
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N references, drawn at random.")
 @click.option("--seed", type=int, help="Draw the same sample again.  [default: at random, and told]")
-@click.option("--since", type=Moment(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
+@click.option("--since", type=When(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
 @click.option(
     "--grace", type=Span(), default="24h", show_default=True, help="A younger blob without reference is no orphan."
 )

@@ -1,62 +1,77 @@
-"""Amounts on the command line: rates, speeds, shares, moments, and pairs of names."""
+"""Amounts on the command line: rates, speeds, shares, lengths of time, moments, and pairs of names."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import click
 
 from contracts.timestamps import InvalidTimestamp, parse_rfc3339
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
-_PER_S = {"s": 1.0, "min": 60.0}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class Rate(click.ParamType[float]):
+def _span(value: str) -> timedelta | None:
+    found = re.fullmatch(r"(\d{1,6})([smhd])", value)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
+
+
+class _Amount(click.ParamType[float]):
+    """A number above 0 and a unit, which `units` gives the worth of; `most` is the most that they come to."""
+
+    units: ClassVar[Mapping[str, float]]
+    most: ClassVar[float] = float("inf")
+    what: ClassVar[str]
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType.convert`."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(f"{_NUMBER}({'|'.join(self.units)})", value)
+        amount = float(found[1]) * self.units[found[2]] if found else 0.0
+        if not 0 < amount <= self.most:
+            self.fail(f"{value!r} is no {self.what}", param, ctx)
+        return amount
+
+
+class Rate(_Amount):
     """Messages a second: `50/s`, or `90/min`; a float."""
 
-    name = "RATE"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """See `click.ParamType.convert`."""
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(rf"{_NUMBER}/(s|min)", value)
-        if found is None or not float(found[1]):
-            self.fail(f"{value!r} is no rate\n  expected messages by time, such as 50/s or 90/min", param, ctx)
-        return float(found[1]) / _PER_S[found[2]]
+    name, units = "RATE", {"/s": 1.0, "/min": 1 / 60}
+    what = "rate\n  expected messages by time, such as 50/s or 90/min"
 
 
-class Speed(click.ParamType[float]):
+class Speed(_Amount):
     """How many times as fast as it was recorded: `10x`, `0.5x`; a float."""
 
-    name = "SPEED"
-
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """See `click.ParamType.convert`."""
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(rf"{_NUMBER}x", value)
-        if found is None or not float(found[1]):
-            self.fail(f"{value!r} is no speed\n  expected a multiple, such as 10x, or 1x as recorded", param, ctx)
-        return float(found[1])
+    name, units = "SPEED", {"x": 1.0}
+    what = "speed\n  expected a multiple, such as 10x, or 1x as recorded"
 
 
-class Share(click.ParamType[float]):
+class Share(_Amount):
     """A part of the whole in percent, `5%`; a float from 0 to 1."""
 
-    name = "PERCENT"
+    name, units, most = "PERCENT", {"%": 0.01}, 1.0
+    what = "share\n  expected more than 0% and at most 100%, such as 5%"
 
-    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+
+class Span(click.ParamType[timedelta]):
+    """A whole number and its unit: 90s, 30m, 24h, 7d; a timedelta."""
+
+    name = "SPAN"
+
+    def convert(self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         """See `click.ParamType.convert`."""
-        if isinstance(value, float):
-            return value
-        found = re.fullmatch(rf"{_NUMBER}%", value)
-        if found is None or not 0 < float(found[1]) <= 100:
-            self.fail(f"{value!r} is no share\n  expected more than 0% and at most 100%, such as 5%", param, ctx)
-        return float(found[1]) / 100
+        found = value if isinstance(value, timedelta) else _span(value)
+        if found is None:
+            self.fail(
+                f"{value!r} is no length of time\n  expected a number and a unit, such as 90s, 30m, 24h, 7d", param, ctx
+            )
+        return found
 
 
 class When(click.ParamType[datetime]):
@@ -68,8 +83,8 @@ class When(click.ParamType[datetime]):
         """See `click.ParamType.convert`."""
         if isinstance(value, datetime):
             return value
-        if found := re.fullmatch(r"(\d{1,6})([smhd])", value):
-            return datetime.now(UTC) - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        if (ago := _span(value)) is not None:
+            return datetime.now(UTC) - ago
         try:
             return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
         except ValueError:
@@ -77,7 +92,7 @@ class When(click.ParamType[datetime]):
         try:
             return parse_rfc3339(value)
         except InvalidTimestamp as error:
-            self.fail(f"{error}\n  expected a time, a day such as 2026-06-17, or how long ago, such as 2h", param, ctx)
+            self.fail(f"{error}\n  expected a day such as 2026-06-17, a time, or how long ago, such as 2h", param, ctx)
 
 
 class Pair(click.ParamType[tuple[str, str]]):
