@@ -16,6 +16,7 @@ from archiver.archive import Archive, Identity
 from archiver.consume import Consumer
 from archiver.core.capabilities import Capabilities
 from archiver.core.limiter import Limiter
+from archiver.core.s3_access import S3Access
 from archiver.health import Health
 from archiver.patience import patiently
 from archiver.pipeline import Pipeline
@@ -43,21 +44,28 @@ async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIter
         BucketMissing, StoreUnavailable: from that first look.
     """
     access = replace(settings.s3, checksums=checksums)
-    store: ObjectStore
-    if settings.store == "boto3":
-        from archiver.adapters.s3 import Boto3Store
-
-        store = Boto3Store(access)
-    else:
-        from archiver.adapters.obstore_s3 import ObstoreStore
-
-        store = ObstoreStore(access)
+    store = _driver(settings, access)
     try:
         # Some stores create a missing bucket at the first write of an admin identity, so look first.
         await store.check()
         yield store
     finally:
         await store.close()
+
+
+def _driver(settings: Settings, access: S3Access) -> ObjectStore:
+    if settings.store == "boto3":
+        from archiver.adapters.s3 import Boto3Store
+
+        return Boto3Store(access)
+    if settings.store == "direct":
+        from archiver.adapters.direct_s3 import DirectStore, asks_a_proxy
+
+        if not asks_a_proxy(access):
+            return DirectStore(access)
+    from archiver.adapters.obstore_s3 import ObstoreStore
+
+    return ObstoreStore(access)
 
 
 async def probe_store(settings: Settings) -> Capabilities:

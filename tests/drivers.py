@@ -1,12 +1,14 @@
-"""Both S3 drivers, for tests that neither may fail."""
+"""Every S3 driver, for tests that none may fail."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from archiver.adapters.direct_s3 import DirectStore
 from archiver.adapters.obstore_s3 import ObstoreStore
 from archiver.adapters.s3 import Boto3Store
 from tests.store_calls import create, keys, read, replace
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from archiver.ports import ObjectStore
 
 SECRET = "do-not-show-me"
-DRIVERS = [Boto3Store, ObstoreStore]
+DRIVERS = [Boto3Store, ObstoreStore, DirectStore]
 every_driver = pytest.mark.parametrize("driver", DRIVERS)
 
 
@@ -29,6 +31,27 @@ async def opened(driver: Callable[[S3Access], ObjectStore], access: S3Access) ->
         yield store
     finally:
         await store.close()
+
+
+class Afresh:
+    """A DirectStore for each call: its connections belong to one event loop, and the suite has one for each step."""
+
+    def __init__(self, access: S3Access) -> None:
+        self._access = access
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        if name in {"read", "list"}:
+            return partial(self._each, name)
+        return partial(self._call, name)
+
+    async def _call(self, name: str, *arguments: object, **more: object) -> object:
+        async with opened(DirectStore, self._access) as store:
+            return await getattr(store, name)(*arguments, **more)
+
+    async def _each(self, name: str, *arguments: object) -> AsyncIterator[object]:
+        async with opened(DirectStore, self._access) as store:
+            async for each in getattr(store, name)(*arguments):
+                yield each
 
 
 async def refused_at_every_call(store: ObjectStore, error: type[Exception], match: str) -> list[str]:

@@ -27,6 +27,7 @@ EVERYTHING = [*SOURCES, *sorted(path.relative_to(ROOT).as_posix() for path in RO
 ONLY_IN = {
     "boto3": ("archiver/adapters/s3_client.py",),
     "botocore": ("archiver/adapters/s3_client.py", "archiver/adapters/s3_control.py"),
+    "httptools": ("archiver/adapters/http1.py",),
     "obstore": ("archiver/adapters/obstore_s3.py",),
     "backports": ("archiver/compression.py",),
     "nats": (

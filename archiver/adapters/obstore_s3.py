@@ -1,4 +1,4 @@
-"""ObjectStore on obstore: the data path, at a fifth of boto3's CPU per request.
+"""ObjectStore on obstore: listings, and the data path where a proxy is asked.
 
 What obstore 0.12 does by itself, and what is done about it here:
 - it tries again for up to three minutes: switched off, since the pipeline decides;

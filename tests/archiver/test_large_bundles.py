@@ -32,14 +32,14 @@ STORE_AND_TELL_PEAK = """
 import asyncio, json, sys
 from pathlib import Path
 from archiver.core.s3_access import S3Access
-from archiver.adapters.obstore_s3 import ObstoreStore
+from archiver.adapters.direct_s3 import DirectStore
 from archiver.archive import Archive, Identity
 from archiver.ports import Bundle
 from tests.builders import FixedClock, once, prepared
 
 async def main():
     access, path = S3Access(**json.loads(sys.argv[1])), Path(sys.argv[2])
-    store = ObstoreStore(access)
+    store = DirectStore(access)
     archive = Archive(store, FixedClock(), Identity("archive", "", "w", "0"), once)
     with path.open("rb") as file:
         stored = await archive.store_bundle(prepared(), Bundle(file, path.stat().st_size, "file"))

@@ -36,7 +36,7 @@ def test_a_bucket_is_all_that_has_to_be_set(environment) -> None:
     settings = load_settings()
 
     assert settings.bucket == "archive"
-    assert (settings.stream, settings.consumer, settings.store) == ("KAIZEN_SCHEDULE", "archiver", "obstore")
+    assert (settings.stream, settings.consumer, settings.store) == ("KAIZEN_SCHEDULE", "archiver", "direct")
     assert settings.region == "us-east-1"
     assert settings.worker, "made of host and process, so that two workers differ"
 

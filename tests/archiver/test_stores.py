@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 import boto3
@@ -14,7 +15,7 @@ from archiver.adapters.obstore_s3 import ObstoreStore
 from archiver.adapters.s3 import Boto3Store
 from archiver.core.s3_access import S3Access
 from archiver.errors import BucketMissing, StoreUnavailable
-from tests.drivers import DRIVERS, SECRET, every_driver, opened, refused_at_every_call
+from tests.drivers import DRIVERS, SECRET, Afresh, every_driver, opened, refused_at_every_call
 from tests.servers import access_to
 from tests.store_calls import MARKDOWN, create, keys, read
 from tests.store_suite import HARD_KEYS, StoreSuite
@@ -48,7 +49,13 @@ class TestObstoreStore(StoreSuite):
         asyncio.run(store.close())
 
 
-@pytest.mark.parametrize(("writer", "reader"), [DRIVERS, DRIVERS[::-1]])
+class TestDirectStore(StoreSuite):
+    @pytest.fixture
+    def store(self, s3_access: S3Access) -> Afresh:
+        return Afresh(s3_access)
+
+
+@pytest.mark.parametrize(("writer", "reader"), list(permutations(DRIVERS, 2)))
 def test_what_one_driver_writes_the_other_reads_and_lists_under_the_same_keys(
     s3_access: S3Access, writer: type, reader: type
 ) -> None:
@@ -98,7 +105,7 @@ def test_a_listing_of_more_than_one_page_is_whole(s3_access: S3Access) -> None:
                 found.append(await keys(store, "blobs/"))
         return found
 
-    assert asyncio.run(steps()) == [expected, expected]
+    assert asyncio.run(steps()) == [expected] * len(DRIVERS)
 
 
 @every_driver

@@ -19,7 +19,7 @@ from tests.faults.ledger import entries
 from tests.faults.publisher import leave
 
 fault, slow = pytest.mark.fault, pytest.mark.slow_fault
-every_driver = pytest.mark.parametrize("driver", ["obstore", pytest.param("boto3", marks=slow)])
+every_driver = pytest.mark.parametrize("driver", ["direct", pytest.param("boto3", marks=slow)])
 
 
 @pytest.mark.parametrize("status", [403, *(pytest.param(status, marks=slow) for status in (401, 404))])
@@ -59,7 +59,7 @@ def is_refused(rig: Rig) -> bool:
 
 
 @slow
-@pytest.mark.parametrize("driver", ["obstore", "boto3"])
+@pytest.mark.parametrize("driver", ["direct", "boto3"])
 @fault(21, "credentials rotated in SeaweedFS; the worker started anew with them", "all is archived, by the new worker")
 def test_rotated_credentials_cost_nothing_until_the_worker_gets_them(
     rig: Rig, own_store: S3Server, driver: str

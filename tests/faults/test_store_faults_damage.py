@@ -24,7 +24,7 @@ from tests.faults.proxy import Fault
 from tests.faults.publisher import leave
 
 fault, slow = pytest.mark.fault, pytest.mark.slow_fault
-every_driver = pytest.mark.parametrize("driver", ["obstore", pytest.param("boto3", marks=slow)])
+every_driver = pytest.mark.parametrize("driver", ["direct", pytest.param("boto3", marks=slow)])
 
 
 def signer(rig: Rig) -> Signer:

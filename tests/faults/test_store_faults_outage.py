@@ -14,7 +14,7 @@ from tests.faults.kit import Rig
 from tests.faults.proxy import Blackhole, Fault, Refuse, Reset
 
 fault, slow = pytest.mark.fault, pytest.mark.slow_fault
-every_driver = pytest.mark.parametrize("driver", ["obstore", pytest.param("boto3", marks=slow)])
+every_driver = pytest.mark.parametrize("driver", ["direct", pytest.param("boto3", marks=slow)])
 SLOTS = 16
 SHORT = {"ARCHIVER_STORE_TIMEOUT_S": "1"}
 
@@ -117,7 +117,7 @@ def test_an_answer_that_does_not_come_frees_its_slot(rig: Rig, link: HttpProxy, 
 
 @pytest.mark.parametrize(
     "driver",
-    ["obstore", pytest.param("boto3", marks=slow)],
+    ["direct", pytest.param("boto3", marks=slow)],
 )
 @pytest.mark.parametrize("method", [pytest.param("PUT", marks=slow), "GET"])
 @fault(15, "an answer byte by byte, time-out 1 s", "the slot is free again; all is archived")

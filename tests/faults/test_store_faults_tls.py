@@ -16,7 +16,7 @@ from tests.faults.kit import Rig
 from tests.faults.proxy import LOOPBACK, Reset
 
 fault, slow = pytest.mark.fault, pytest.mark.slow_fault
-every_driver = pytest.mark.parametrize("driver", ["obstore", pytest.param("boto3", marks=slow)])
+every_driver = pytest.mark.parametrize("driver", ["direct", pytest.param("boto3", marks=slow)])
 
 # Certificates: who signed it, for which name, until when.
 RIGHT = (True, LOOPBACK, timedelta(days=1))
@@ -101,7 +101,7 @@ def test_a_store_that_cannot_be_trusted_any_more_is_waited_for(
 
 @pytest.mark.parametrize(
     "driver",
-    ["boto3", "obstore"],
+    ["boto3", "direct"],
 )
 @mostly_slow
 def test_a_wrong_certificate_is_told_as_such_and_stops_the_fetching_at_once(
