@@ -61,8 +61,12 @@ class Connection(asyncio.Protocol):
         self._error: NoAnswer | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
-        self.is_reusable = True
+        self._is_clean = True
+
+    @property
+    def is_reusable(self) -> bool:
         """Whether another exchange may follow."""
+        return self._is_clean and not self._pieces
 
     async def ask(
         self, head: bytes, body: bytes | File, *, expects_body: bool, within_s: float, silence_s: float
@@ -77,9 +81,8 @@ class Connection(asyncio.Protocol):
         """
         self._parser, self._answer = HttpResponseParser(self), Answer()
         self._expects_body, self._is_over = expects_body, False
-        self._pieces.clear()
         self._bytes = 0
-        self.is_reusable = False  # until the answer is whole
+        self._is_clean = False  # until the answer is whole
         self._is_sent = isinstance(body, bytes)  # or as good as: what is small is read by every store
         timer = self._loop.call_later(within_s, self._fail, f"no answer within {within_s:.1f} s")
         try:
@@ -94,6 +97,7 @@ class Connection(asyncio.Protocol):
             timer.cancel()
         if not self._answer.is_large:
             self._answer.body = b"".join(self._pieces)
+            self._pieces.clear()
         return self._answer
 
     async def pieces(self, silence_s: float) -> AsyncIterator[bytes]:
@@ -106,7 +110,7 @@ class Connection(asyncio.Protocol):
             while self._pieces:
                 piece = self._pieces.popleft()
                 self._bytes -= len(piece)
-                if self._bytes < _AHEAD_BYTES and not self._is_over and not self._error:
+                if self._bytes < _AHEAD_BYTES and not self._error:
                     self._transport.resume_reading()
                 yield piece
             if self._is_over:
@@ -116,7 +120,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Give the connection up."""
-        self.is_reusable = False
+        self._is_clean = False
         self._transport.abort()
 
     async def _send(self, file: File, silence_s: float) -> None:
@@ -160,7 +164,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         self._is_over = True
-        self.is_reusable = self._parser.should_keep_alive() and self._is_sent
+        self._is_clean = self._parser.should_keep_alive() and self._is_sent
         self._wake()
 
     # What asyncio calls.
@@ -172,7 +176,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.BaseProtocol."""
         self._error = self._error or NoAnswer(str(exc or "the connection was closed before the answer was whole"))
-        self.is_reusable = False
+        self._is_clean = False
         self._wake()
 
     def pause_writing(self) -> None:
