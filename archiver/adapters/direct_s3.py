@@ -1,8 +1,8 @@
 """ObjectStore for the data path, spoken by ourselves: a third of obstore's CPU for a request.
 
-Four requests for each event are what a worker spends most on, and obstore answers each from another thread, which wakes
-the event loop twice. So the four that workers make (PUT, GET, HEAD, and the look at the bucket) are signed and sent
-here; listings and deletions, which answer in XML, are obstore's, and so is everything where a proxy is to be asked.
+Five requests for each event are most of a worker's CPU, and obstore answers each from another thread, a GET twice, and
+wakes the event loop every time. So what workers ask for (PUT, GET, HEAD) is signed and sent here; listings and
+deletions, which answer in XML, are obstore's, and so is everything where a proxy has to be asked.
 """
 
 from __future__ import annotations
@@ -56,8 +56,7 @@ class DirectStore:
         port = endpoint.port or (443 if is_tls else 80)
         if not access.path_style:
             name = f"{access.bucket}.{name}"
-        in_path = f"/{access.bucket}" if access.path_style else ""
-        self._base = f"{endpoint.path.rstrip('/')}{in_path}/"
+        self._base = f"/{access.bucket}/" if access.path_style else "/"
         shown = f"[{name}]" if ":" in name else name
         self._host = shown if port in {80, 443} and endpoint.port is None else f"{shown}:{port}"
         tls = ssl.create_default_context(cafile=access.ca_bundle) if is_tls else None
@@ -262,7 +261,7 @@ def _moment(second: int) -> str:
 def asks_a_proxy(access: S3Access) -> bool:
     """Whether the environment (HTTPS_PROXY and its like) wants the store to be reached through a proxy."""
     endpoint = urlsplit(access.endpoint_url or "https://amazonaws.com")
-    return endpoint.scheme in getproxies() and not proxy_bypass(endpoint.hostname or "")
+    return bool({endpoint.scheme, "all"} & getproxies().keys()) and not proxy_bypass(endpoint.hostname or "")
 
 
 def _sendable(body: Body) -> bytes | File:
