@@ -63,20 +63,32 @@ class Consumer:
             BusSilent: the bus is connected and answers nothing, whatever was tried; what was in hand is handed back.
         """
         working: set[asyncio.Task[None]] = set()
+        turn = asyncio.Event()
+        stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _: turn.set())
+
+        def ended(task: asyncio.Task[None]) -> None:
+            working.discard(task)
+            turn.set()
+
         try:
             while not stop.is_set():
-                working = {task for task in working if not task.done()}
+                turn.clear()
                 free = self.breaker.allows(self.limiter.limit) - len(working)
                 if self.breaker.state is State.OPEN:
                     await self._look_for_the_store(stop)
                 elif free <= 0:
-                    await _first_of(working, stop)
+                    await turn.wait()
                 else:
                     deliveries = await self._fetch(free, stop)
-                    working |= {asyncio.create_task(self._handle(delivery)) for delivery in deliveries or ()}
+                    for delivery in deliveries or ():
+                        task = asyncio.create_task(self._handle(delivery))
+                        task.add_done_callback(ended)
+                        working.add(task)
                     if until_idle and not (deliveries is None or deliveries or working) and await self._is_idle():
                         break
         finally:
+            stopped.cancel()
             await self._drain(working)
         return self.tally
 
@@ -100,8 +112,9 @@ class Consumer:
         await _wait(stop, self.breaker.probe_after_s(self.chance()))
         if stop.is_set():
             return
-        looking = asyncio.ensure_future(self.probe())
-        await _first_of({looking}, stop)
+        looking, stopped = asyncio.ensure_future(self.probe()), asyncio.create_task(stop.wait())
+        await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         if not looking.done():
             looking.cancel()
             return
@@ -222,11 +235,3 @@ def _now_s() -> float:
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
-
-
-async def _first_of(working: set[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({*working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()
