@@ -13,7 +13,7 @@ import asyncio
 import errno
 import os
 import stat
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from io import BufferedReader, BytesIO, FileIO
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,7 @@ from archiver.ports import Bundle
 from contracts import spool_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from contracts import PreparedEvent
@@ -96,49 +96,48 @@ class SpoolSource:
             raise
 
     def _descriptor(self, path: Path) -> int:
-        with self._opened_directory() as directory:
-            try:
-                # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                return os.open(path.name, flags, dir_fd=directory)
-            except FileNotFoundError:
-                raise BundleMissing(str(path)) from None
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    raise BundleRefused(str(path), "it is a symbolic link") from error
-                if error.errno == errno.ENXIO:
-                    raise BundleRefused(str(path), "it is a socket") from error
-                # EACCES is an operator's mistake, ENFILE and EIO are the machine's.
-                raise StoreUnavailable(f"open the bundle {path}", _why(error)) from error
+        directory = self._open_directory()
+        try:
+            # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            return os.open(path.name, flags, dir_fd=directory)
+        except FileNotFoundError:
+            raise BundleMissing(str(path)) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise BundleRefused(str(path), "it is a symbolic link") from error
+            if error.errno == errno.ENXIO:
+                raise BundleRefused(str(path), "it is a socket") from error
+            # EACCES is an operator's mistake, ENFILE and EIO are the machine's.
+            raise StoreUnavailable(f"open the bundle {path}", _why(error)) from error
+        finally:
+            os.close(directory)
 
     def _remove(self, path: Path, read: os.stat_result) -> None:
         """Remove the file that was read, unless it is gone or another has taken its name.
 
         The directory is not synced: at worst a power cut brings the file back, and a copy too many harms nobody.
         """
-        with self._opened_directory() as directory:
-            try:
-                if _identity(os.stat(path.name, dir_fd=directory, follow_symlinks=False)) == _identity(read):
-                    os.unlink(path.name, dir_fd=directory)
-            except FileNotFoundError:
-                pass  # another worker's, or the operator's, doing
-            except OSError as error:
-                hint = "may this user write to the spool? (ARCHIVER_SPOOL)"
-                raise StoreUnavailable(f"remove the bundle {path}", f"{_why(error)}; {hint}") from error
-
-    @contextmanager
-    def _opened_directory(self) -> Iterator[int]:
+        directory = self._open_directory()
         try:
-            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if _identity(os.stat(path.name, dir_fd=directory, follow_symlinks=False)) == _identity(read):
+                os.unlink(path.name, dir_fd=directory)
+        except FileNotFoundError:
+            pass  # another worker's, or the operator's, doing
+        except OSError as error:
+            hint = "may this user write to the spool? (ARCHIVER_SPOOL)"
+            raise StoreUnavailable(f"remove the bundle {path}", f"{_why(error)}; {hint}") from error
+        finally:
+            os.close(directory)
+
+    def _open_directory(self) -> int:
+        try:
+            return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise StoreUnavailable(
                 f"open the spool {self._directory}",
                 f"{_why(error)}; is the volume mounted, and may this user read it? (ARCHIVER_SPOOL)",
             ) from error
-        try:
-            yield directory
-        finally:
-            os.close(directory)
 
     def _refuse_unsafe(self, path: Path, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
