@@ -12,7 +12,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -59,8 +59,7 @@ class Packed:
         return {"sha256": self.sha256, "content_type": content_type(key), "metadata": metadata}
 
 
-@asynccontextmanager
-async def packed(plain: BinaryIO, size: int, digest: str, codec: str | None) -> AsyncIterator[Packed]:
+def packed(plain: BinaryIO, size: int, digest: str, codec: str | None) -> AbstractAsyncContextManager[Packed]:
     """Pack a bundle of `size` bytes and that digest; without a `codec`, as zstd where that saves a tenth.
 
     In memory where the bundle is, else in a temporary file.
@@ -69,9 +68,12 @@ async def packed(plain: BinaryIO, size: int, digest: str, codec: str | None) -> 
         StoreUnavailable: there is no room for that file.
     """
     as_it_is = Packed(plain, size, digest, IDENTITY, size)
-    if codec == IDENTITY:
-        yield as_it_is
-        return
+    return nullcontext(as_it_is) if codec == IDENTITY else _packed(as_it_is, codec)
+
+
+@asynccontextmanager
+async def _packed(as_it_is: Packed, codec: str | None) -> AsyncIterator[Packed]:
+    plain, size = as_it_is.file, as_it_is.size_bytes
     in_memory = isinstance(plain, BytesIO)  # then a thread would cost more than the work
     pack = partial(_pack, plain, size)
     found = pack() if in_memory else await asyncio.get_running_loop().run_in_executor(_THREADS, pack)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -63,20 +63,32 @@ class Consumer:
             BusSilent: the bus is connected and answers nothing, whatever was tried; what was in hand is handed back.
         """
         working: set[asyncio.Task[None]] = set()
+        turn = asyncio.Event()
+        stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _: turn.set())
+
+        def ended(task: asyncio.Task[None]) -> None:
+            working.discard(task)
+            turn.set()
+
         try:
             while not stop.is_set():
-                working = {task for task in working if not task.done()}
+                turn.clear()
                 free = self.breaker.allows(self.limiter.limit) - len(working)
                 if self.breaker.state is State.OPEN:
                     await self._look_for_the_store(stop)
                 elif free <= 0:
-                    await _first_of(working, stop)
+                    await turn.wait()
                 else:
                     deliveries = await self._fetch(free, stop)
-                    working |= {asyncio.create_task(self._handle(delivery)) for delivery in deliveries or ()}
+                    for delivery in deliveries or ():
+                        task = asyncio.create_task(self._handle(delivery))
+                        task.add_done_callback(ended)
+                        working.add(task)
                     if until_idle and not (deliveries is None or deliveries or working) and await self._is_idle():
                         break
         finally:
+            stopped.cancel()
             await self._drain(working)
         return self.tally
 
@@ -100,8 +112,9 @@ class Consumer:
         await _wait(stop, self.breaker.probe_after_s(self.chance()))
         if stop.is_set():
             return
-        looking = asyncio.ensure_future(self.probe())
-        await _first_of({looking}, stop)
+        looking, stopped = asyncio.ensure_future(self.probe()), asyncio.create_task(stop.wait())
+        await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         if not looking.done():
             looking.cancel()
             return
@@ -136,14 +149,16 @@ class Consumer:
         if run := run_of(message):
             log = log.bind(replay=run)
         try:
-            with self._progress(delivery):
-                began_s = _now_s()
-                try:
-                    outcome = await self.process(message)
-                except Exception as defect:
-                    log.exception("defect in the archiver; please report it")
-                    wait_s = BACKOFF[Cause.DEFECT].delay_s(message.deliveries, self.chance())
-                    outcome = Retry(wait_s, Cause.DEFECT, repr(defect))
+            progress = _Progress(delivery, self.ack_wait_s / 3)
+            began_s = _now_s()
+            try:
+                outcome = await self.process(message)
+            except Exception as defect:
+                log.exception("defect in the archiver; please report it")
+                wait_s = BACKOFF[Cause.DEFECT].delay_s(message.deliveries, self.chance())
+                outcome = Retry(wait_s, Cause.DEFECT, repr(defect))
+            finally:
+                progress.end()
             self._note(outcome, began_s)
             await self._carry_out(delivery, outcome, log)
         except BusUnavailable as error:
@@ -195,24 +210,30 @@ class Consumer:
         await self.dead_letters.announce(FAILED, letter, message_id=dead_letter_id(message))
         await delivery.terminate()
 
-    @contextmanager
-    def _progress(self, delivery: Delivery) -> Iterator[None]:
-        """Ask for more time while the work lasts; a message that is done sooner costs a timer, and no task."""
-        every_s, tickers = self.ack_wait_s / 3, set[asyncio.Task[None]]()
 
-        async def tick() -> None:
-            for _ in range(int(_PROGRESS_FOR_S / every_s)):
-                with suppress(BusUnavailable):
-                    await delivery.still_working()
-                await asyncio.sleep(every_s)
+class _Progress:
+    """Asks for more time while the work lasts; a message that is done sooner costs a timer, and no task."""
 
-        timer = asyncio.get_running_loop().call_later(every_s, lambda: tickers.add(asyncio.create_task(tick())))
-        try:
-            yield
-        finally:
-            timer.cancel()
-            for ticker in tickers:
-                ticker.cancel()
+    __slots__ = ("_delivery", "_every_s", "_ticker", "_timer")
+
+    def __init__(self, delivery: Delivery, every_s: float) -> None:
+        self._delivery, self._every_s = delivery, every_s
+        self._ticker: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(every_s, self._begin)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    def _begin(self) -> None:
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def _tick(self) -> None:
+        for _ in range(int(_PROGRESS_FOR_S / self._every_s)):
+            with suppress(BusUnavailable):
+                await self._delivery.still_working()
+            await asyncio.sleep(self._every_s)
 
 
 def _now_s() -> float:
@@ -222,11 +243,3 @@ def _now_s() -> float:
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
-
-
-async def _first_of(working: set[asyncio.Task[None]], stop: asyncio.Event) -> None:
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({*working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopped.cancel()

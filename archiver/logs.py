@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import suppress
 
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import FilteringBoundLogger
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+_ENCODER = json.JSONEncoder(default=repr)  # structlog's renderer makes one for each line
+
+
+def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    return _ENCODER.encode(event)
 
 
 class _Lasting:
@@ -32,7 +39,7 @@ def open_log(style: str) -> FilteringBoundLogger:
     renderer = (
         structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
         if as_text
-        else structlog.processors.JSONRenderer()
+        else _as_json
     )
     log: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(_Lasting()),  # type: ignore[arg-type] # asks for no more of a file

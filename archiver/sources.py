@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from archiver.adapters.object_store import ObjectStoreSource
@@ -28,14 +28,20 @@ class Sources:
     def __init__(self, named: Mapping[str, BundleSource]) -> None:
         self._named = named
 
-    @asynccontextmanager
-    async def open(self, event: PreparedEvent, said: str | None = None) -> AsyncIterator[Bundle]:
+    def open(self, event: PreparedEvent, said: str | None = None) -> AbstractAsyncContextManager[Bundle]:
         """Open the bundle where it is; `said` is asked first, and what it names need not be one of ours.
 
         Raises:
             BundleMissing: no source has it; names all places, and a `said` that is none of ours.
             BundleUnsettled, BundleRefused, StoreUnavailable: what one of them says, where no other has it.
         """
+        (name, source), *others = self._named.items()
+        if not others and said in {None, name}:
+            return source.open(event)  # what it says is all there is to say
+        return self._any(event, said)
+
+    @asynccontextmanager
+    async def _any(self, event: PreparedEvent, said: str | None) -> AsyncIterator[Bundle]:
         async with AsyncExitStack() as stack:
             yield await self._first(stack, event, said)
 

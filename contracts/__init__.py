@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from contracts.event import BUNDLE_SOURCE, BundleInfo, PreparedEvent, spool_name
     from contracts.identity import canonical_json, event_key
     from contracts.nats_access import NatsAccess
+    from contracts.nats_client import listen
     from contracts.nats_connection import (
         Confirmation,
         close_nats,
@@ -79,6 +80,7 @@ _HOME = {
     "event_key": "identity",
     "format_rfc3339": "timestamps",
     "find_program": "child_process",
+    "listen": "nats_client",
     "load_contract": "registry",
     "nearest": "suggestion",
     "parse_payload": "strict_json",
@@ -123,6 +125,7 @@ __all__ = [
     "event_key",
     "find_program",
     "format_rfc3339",
+    "listen",
     "load_contract",
     "nearest",
     "parse_payload",

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+# Where Python's encoder, which is several times as fast, may not write what RFC 8785 says: numbers with a fraction, an
+# exponent or 16 digits, and from the surrogates on, where the order of code points is not that of UTF-16. A text that
+# looks like such a number only costs time.
+_LARGE_OR_BROKEN = re.compile(r"[\[:,]-?(?:[0-9]{16}|[0-9]++[.e])[0-9.e+-]*+[\],}]")
+_BEYOND = re.compile("[\ud800-\U0010ffff]")
 
 
 def canonical_json(payload: Mapping[str, Any]) -> bytes:
@@ -12,7 +21,14 @@ def canonical_json(payload: Mapping[str, Any]) -> bytes:
 
     `payload` has passed `parse_payload`, whose number and Unicode rules are those that RFC 8785 needs.
     """
-    import rfc8785  # noqa: PLC0415 - 22 ms that `contracts check` on a broken payload does not need
+    try:
+        text = _ENCODER.encode(payload)
+    except (TypeError, ValueError):
+        pass
+    else:
+        if not _LARGE_OR_BROKEN.search(text) and (text.isascii() or not _BEYOND.search(text)):
+            return text.encode()
+    import rfc8785  # noqa: PLC0415 - 22 ms that nearly no event needs
 
     return rfc8785.dumps(dict(payload))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import random
+import json
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nkeys
-from nats.aio.client import Client, Server
-from nats.errors import AuthorizationError
+from nats.aio.client import Client
+from nats.errors import AuthorizationError, NoRespondersError
 from nats.errors import Error as NatsError
-from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
+from nats.js.errors import APIError, ServiceUnavailableError
 
 from contracts.errors import BadInput, Unreachable
 from contracts.nats_access import NatsAccess
+from contracts.nats_client import LastingClient, NoTls
 
 if TYPE_CHECKING:
     from nats.aio.client import ErrorCallback
@@ -54,7 +55,7 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
 
     _require_usable(access)
     servers, login = access.login()
-    client = _LastingClient()
+    client = LastingClient()
     report: ErrorCallback | None = callbacks.pop("error_cb", None)
     try:
         await asyncio.wait_for(
@@ -84,63 +85,7 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
     return client
 
 
-class _NoTls(NatsError):
-    def __str__(self) -> str:
-        return "TLS was asked for, and this server offers none"
-
-
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 2.0
-_PERMISSION = "permissions violation"  # of one subject; the connection stands
-_LASTING = (ssl.SSLError, AuthorizationError, _NoTls)
-
-
-class _LastingClient(Client):
-    """nats-py, which must neither give up nor speak plainly where TLS was asked for."""
-
-    stays = False
-    """Whether the first connection was made."""
-
-    def stay(self) -> None:
-        """From now on reconnect for ever, with waits that grow to two seconds, so that workers come back one by one.
-
-        Given at the start, that would make nats-py retry a refused first connection instead of saying so.
-        """
-        self.stays = True
-        self.options.update(max_reconnect_attempts=-1, reconnect_time_wait=0)
-        self._reconnect_to_server_handler = self._next_server
-
-    def _next_server(self, servers: list[Server], _: dict[str, Any]) -> tuple[Server, float]:
-        following = min(servers, key=lambda server: server.reconnects)
-        longest = min(_FIRST_WAIT_S * 2.0 ** min(following.reconnects, 10), _LONGEST_WAIT_S)
-        return following, longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads workers, hides nothing
-
-    async def leave_lame_duck(self) -> None:
-        """Go to another server before this one, which is about to stop, ends the connection; if there is another."""
-        if len(self.servers) > 1:
-            await self.force_reconnect()
-
-    async def _process_err(self, err_msg: str) -> None:
-        """nats-py closes for good at any error of the server's: credentials that expired, too many connections."""
-        if not self.stays or _PERMISSION in err_msg.lower():
-            await super()._process_err(err_msg)
-            return
-        error = NatsError(f"nats: {err_msg.strip(chr(39))}")
-        await self._error_cb(error)
-        await self._process_op_err(error)
-
-    def _connect_command(self) -> bytes:
-        asked = self.options.get("tls") or (self._current_server and self._current_server.uri.scheme == "tls")
-        # nats-py would send the password in plain text to a server that offers no TLS.
-        if asked and not self._server_info.get("tls_required"):
-            raise _NoTls
-        return super()._connect_command()
-
-    def abort(self) -> None:
-        """Drop the connection at once: after a handshake that failed, nats-py's `close` waits for ever."""
-        for name in ("_io_writer", "_bare_io_writer"):
-            writer = getattr(self._transport, name, None)
-            if writer is not None:
-                writer.transport.abort()
+_LASTING = (ssl.SSLError, AuthorizationError, NoTls)
 
 
 def _require_usable(access: NatsAccess) -> None:
@@ -188,15 +133,18 @@ async def publish_confirmed(
         Unreachable: not confirmed; it may or may not have been stored, so publish it again with the same id.
     """
     try:
-        ack = await client.jetstream().publish(
+        answer = await client.request(
             subject, payload, timeout=timeout_s, headers={**(headers or {}), "Nats-Msg-Id": message_id}
         )
-    except NoStreamResponseError:
+        said = json.loads(answer.data)
+        if "error" in said:
+            raise APIError.from_error(said["error"])
+    except NoRespondersError:
         why = "no JetStream stream takes this subject; create it: archiver init"
         raise Unreachable(f"a stream for {subject}", _place(client), why) from None
     except (NatsError, OSError, TimeoutError) as error:
         raise Unreachable(f"the stream of {subject}", _place(client), _reason(error)) from None
-    return Confirmation(ack.stream, ack.seq, bool(ack.duplicate))
+    return Confirmation(said["stream"], said["seq"], said.get("duplicate", False))
 
 
 async def round_trip(client: Client, timeout_s: float = 5.0) -> None:

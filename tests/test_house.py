@@ -31,6 +31,7 @@ ONLY_IN = {
     "obstore": ("archiver/adapters/obstore_s3.py",),
     "backports": ("archiver/compression.py",),
     "nats": (
+        "contracts/nats_client.py",
         "contracts/nats_connection.py",
         "contracts/object_store.py",
         "contracts/observe/nats_subject.py",

@@ -6,7 +6,9 @@ nothing, and its subscription can stall for good after the server was restarted 
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import deque
 from collections.abc import Awaitable, Mapping
 from datetime import UTC
 
@@ -18,7 +20,7 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from archiver.core.values import Backlog, Message
 from archiver.errors import BusSilent, BusUnavailable
-from contracts import Unreachable, publish_confirmed
+from contracts import Unreachable, listen, publish_confirmed
 
 _CONFIRM_WITHIN_S = 5.0
 _ANSWER_WITHIN_S = 2.0
@@ -33,6 +35,8 @@ class JetStreamInbox:
     def __init__(self, client: Client, stream: str, consumer: str, ack_wait_s: float) -> None:
         self._client, self._stream, self._consumer = client, stream, consumer
         self._subscription: Subscription | None = None
+        self._arrived: deque[Msg] = deque()
+        self._waiter: asyncio.Future[None] | None = None
         self._address = ""
         self._requests = 0
         self.ack_wait_s = ack_wait_s
@@ -75,7 +79,7 @@ class JetStreamInbox:
             if self._subscription is not None:
                 await self._subscription.unsubscribe()
             self._address = self._client.new_inbox()
-            self._subscription = await self._client.subscribe(f"{self._address}.*")
+            self._subscription = await listen(self._client, f"{self._address}.*", self._arrive)
         except (NatsError, OSError) as error:
             raise BusUnavailable("listen for messages", _why(error)) from None
 
@@ -94,18 +98,16 @@ class JetStreamInbox:
         return Backlog(undelivered=found.num_pending or 0, unanswered=found.num_ack_pending or 0)
 
     async def _pull(self, request: dict[str, object], within_s: float) -> list[JetStreamDelivery]:
-        assert self._subscription is not None, "made by `bind`"
         self._requests += 1
         address = f"{self._address}.{self._requests}"
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
         await self._client.publish(subject, json.dumps(request).encode(), reply=address)
         taken: list[JetStreamDelivery] = []
         while len(taken) < int(str(request["batch"])):
-            try:
-                answer = await self._subscription.next_msg(timeout=within_s)
-            except TimeoutError:
+            answer = await self._next(within_s)
+            if answer is None:
                 if not taken:
-                    raise BusSilent("deliver messages", f"connected, and no answer within {within_s:.0f} s") from None
+                    raise BusSilent("deliver messages", f"connected, and no answer within {within_s:.0f} s")
                 break  # the rest was lost on the way, and is delivered again
             status = (answer.headers or {}).get("Status")
             if status is None:
@@ -114,6 +116,23 @@ class JetStreamInbox:
                 self._understand(status, (answer.headers or {}).get("Description", ""))
                 break
         return taken
+
+    def _arrive(self, answer: Msg) -> None:
+        self._arrived.append(answer)
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    async def _next(self, within_s: float) -> Msg | None:
+        if not self._arrived:
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()
+            timer = loop.call_later(within_s, _wake, self._waiter)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        return self._arrived.popleft() if self._arrived else None
 
     def _understand(self, status: str, said: str) -> None:
         if status in _NOTHING or said.startswith(_FULL):
@@ -188,6 +207,11 @@ class JetStreamAnnouncer:
             )
         except Unreachable as error:
             raise BusUnavailable(f"store an event of {subject}", error.why) from None
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _not_there(stream: str, consumer: str) -> BusUnavailable:

@@ -13,21 +13,23 @@ import asyncio
 import errno
 import os
 import stat
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from io import BytesIO
-from typing import TYPE_CHECKING
+from io import BufferedReader, BytesIO, FileIO
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from archiver.adapters.mounts import Place
 from archiver.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
 from archiver.ports import Bundle
 from contracts import spool_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-    from typing import BinaryIO
 
     from contracts import PreparedEvent
+
+T = TypeVar("T")
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -44,6 +46,7 @@ class SpoolSource:
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory, self._max_bytes = directory, max_bytes
+        self._place = Place(directory)
 
     @asynccontextmanager
     async def open(self, event: PreparedEvent, said: str | None = None) -> AsyncIterator[Bundle]:  # noqa: ARG002
@@ -58,29 +61,34 @@ class SpoolSource:
             StoreUnavailable: the directory cannot be opened, or reading fails; no event is to blame.
         """
         path = self._directory / spool_name(event)
-        # In a thread, because the lookup is what hangs when a network volume is gone.
-        file, before, content = await asyncio.to_thread(self._open, path)
-        with file:
+        raw, before, content = await self._done(self._open, path)
+        with raw:
             try:
-                release = partial(asyncio.to_thread, self._remove, path, before)
-                yield Bundle(BytesIO(content) if content is not None else file, before.st_size, "spool", release)
+                file = BufferedReader(raw) if content is None else BytesIO(content)
+                yield Bundle(file, before.st_size, "spool", partial(self._done, self._remove, path, before))
             except OSError as error:
                 if error.errno not in _MEDIUM_LOST:
                     raise
                 raise StoreUnavailable(f"read the bundle {path}", _why(error)) from error
             # Of the open file, not of the name: a bundle replaced by renaming leaves us the old one, whole.
-            after = os.fstat(file.fileno())
+            after = os.fstat(raw.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise BundleUnsettled(str(path))
 
-    def _open(self, path: Path) -> tuple[BinaryIO, os.stat_result, bytes | None]:
-        """Open a bundle; the content of a small one is read at once, while this thread is at it."""
+    async def _done(self, work: Callable[..., T], *about: Any) -> T:
+        """Do it at once on a disk of this machine; else in a thread, which costs more than the work, but may hang."""
+        if await self._place.is_local():
+            return work(*about)
+        return await asyncio.to_thread(work, *about)
+
+    def _open(self, path: Path) -> tuple[FileIO, os.stat_result, bytes | None]:
+        """Open a bundle; the content of a small one is read at once."""
         descriptor = self._descriptor(path)
         try:
             found = os.fstat(descriptor)
             self._refuse_unsafe(path, found)
             content = os.read(descriptor, found.st_size) if found.st_size <= _SMALL_BYTES else None
-            return os.fdopen(descriptor, "rb"), found, content
+            return FileIO(descriptor), found, content
         except BaseException as error:
             os.close(descriptor)
             if isinstance(error, OSError) and error.errno in _MEDIUM_LOST:
@@ -88,49 +96,48 @@ class SpoolSource:
             raise
 
     def _descriptor(self, path: Path) -> int:
-        with self._opened_directory() as directory:
-            try:
-                # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
-                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-                return os.open(path.name, flags, dir_fd=directory)
-            except FileNotFoundError:
-                raise BundleMissing(str(path)) from None
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    raise BundleRefused(str(path), "it is a symbolic link") from error
-                if error.errno == errno.ENXIO:
-                    raise BundleRefused(str(path), "it is a socket") from error
-                # EACCES is an operator's mistake, ENFILE and EIO are the machine's.
-                raise StoreUnavailable(f"open the bundle {path}", _why(error)) from error
+        directory = self._open_directory()
+        try:
+            # O_NONBLOCK: opening a FIFO would wait for its writer. It means nothing for a plain file.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            return os.open(path.name, flags, dir_fd=directory)
+        except FileNotFoundError:
+            raise BundleMissing(str(path)) from None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise BundleRefused(str(path), "it is a symbolic link") from error
+            if error.errno == errno.ENXIO:
+                raise BundleRefused(str(path), "it is a socket") from error
+            # EACCES is an operator's mistake, ENFILE and EIO are the machine's.
+            raise StoreUnavailable(f"open the bundle {path}", _why(error)) from error
+        finally:
+            os.close(directory)
 
     def _remove(self, path: Path, read: os.stat_result) -> None:
         """Remove the file that was read, unless it is gone or another has taken its name.
 
         The directory is not synced: at worst a power cut brings the file back, and a copy too many harms nobody.
         """
-        with self._opened_directory() as directory:
-            try:
-                if _identity(os.stat(path.name, dir_fd=directory, follow_symlinks=False)) == _identity(read):
-                    os.unlink(path.name, dir_fd=directory)
-            except FileNotFoundError:
-                pass  # another worker's, or the operator's, doing
-            except OSError as error:
-                hint = "may this user write to the spool? (ARCHIVER_SPOOL)"
-                raise StoreUnavailable(f"remove the bundle {path}", f"{_why(error)}; {hint}") from error
-
-    @contextmanager
-    def _opened_directory(self) -> Iterator[int]:
+        directory = self._open_directory()
         try:
-            directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if _identity(os.stat(path.name, dir_fd=directory, follow_symlinks=False)) == _identity(read):
+                os.unlink(path.name, dir_fd=directory)
+        except FileNotFoundError:
+            pass  # another worker's, or the operator's, doing
+        except OSError as error:
+            hint = "may this user write to the spool? (ARCHIVER_SPOOL)"
+            raise StoreUnavailable(f"remove the bundle {path}", f"{_why(error)}; {hint}") from error
+        finally:
+            os.close(directory)
+
+    def _open_directory(self) -> int:
+        try:
+            return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise StoreUnavailable(
                 f"open the spool {self._directory}",
                 f"{_why(error)}; is the volume mounted, and may this user read it? (ARCHIVER_SPOOL)",
             ) from error
-        try:
-            yield directory
-        finally:
-            os.close(directory)
 
     def _refuse_unsafe(self, path: Path, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):

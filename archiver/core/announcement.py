@@ -16,6 +16,7 @@ from contracts import format_rfc3339
 
 ARCHIVED: Final = "kaizen.schedule.archived"
 FAILED: Final = "kaizen.archive.failed"
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _KEPT_BYTES: Final = 256 * 1024  # four times the contract's limit: a redrive needs the original bytes
 
 
@@ -92,4 +93,4 @@ def dead_letter_id(message: Message) -> str:
 
 
 def _json(record: dict[str, Any]) -> bytes:
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(record).encode()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
@@ -69,6 +70,7 @@ def ref_key(event: PreparedEvent) -> str:
     return f"{ref_prefix(event.repo, event.agent)}date={day}/{event.key}.json"
 
 
+@lru_cache(256)  # an event is asked for its key a few times, and few agents send most of the events
 def ref_prefix(repo: str | None = None, agent: str | None = None) -> str:
     """Return the longest prefix that all references of a repo, or of its agent, share."""
     if repo is None:

@@ -16,6 +16,7 @@ from contracts import event_key
 
 SCHEMA: Final = "kaizen.archive.ref"
 VERSION: Final = "1"
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one each time
 _OPENING: Final = json.dumps({"schema": SCHEMA, "version": VERSION})[:-1].encode()
 MAX_BYTES: Final = 4 << 20
 """A larger object is not one of ours: an event has at most 64 KiB, and grows up to six times where it is escaped."""
@@ -88,7 +89,7 @@ class Reference:
             "archived_at": self.archived_at,
             "archiver": self.archiver,
         }
-        return (json.dumps(record, ensure_ascii=False) + "\n").encode()
+        return (_ENCODER.encode(record) + "\n").encode()
 
 
 def _fields(record: Source | StoredBundle) -> dict[str, Any]:

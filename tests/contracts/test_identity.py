@@ -70,6 +70,27 @@ def test_the_identity_is_the_sha_256_of_the_canonical_json_that_others_compute(p
     assert json.loads(canonical_json(payload), parse_int=float) == payload
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"b": [1e16, -0.0, 1.0, 1e-7, 0.1]},
+        {"b": 2**53 - 1, "a": -(2**53 - 1)},
+        {"b": 1.5},
+        {"\U0001f600": 1, "\ue000": 2, "\uffff": 3},
+        {"a": {"\U0001f600": 1, "\ue000": 2}},
+        {"a": "at 09:00:12.5,then", "b": ":1e5]", "c": "[9999999999999999,", "d": '\x00\x7f\u2028"\\/\b\f'},
+    ],
+)
+def test_the_canonical_json_is_that_of_rfc_8785_also_where_python_s_own_would_differ(payload: dict[str, Any]) -> None:
+    assert canonical_json(payload) == rfc8785.dumps(payload)
+
+
+@pytest.mark.parametrize("payload", [{"a": 2**53}, {"a": float("nan")}, {"a": "\ud800"}, {"\udfff": 1}])
+def test_what_rfc_8785_cannot_say_has_no_identity(payload: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - what it says is the library's
+        canonical_json(payload)
+
+
 @given(st.data())
 def test_the_identity_differs_when_any_value_differs(data: st.DataObject) -> None:
     payload = data.draw(st.sampled_from(VALID))
