@@ -2,8 +2,8 @@
 
 A message's time is the store's own, and the time it stands in line there. While more at once make the line no
 longer, more gets done: a store that is far away wants many at once. When the line grows, nothing more gets done, and
-half as many wait as well. A few make no line, so what they take is the store's own time: that is how a store that has
-moved further away is told from one that is overloaded.
+half as many wait as well, or fewer still by as much as it is too long. A few make no line, so what they take is the
+store's own time: that is how a store that has moved further away is told from one that is overloaded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SLACK_S: Final = 0.02  # a line that nobody minds; and our own event loop's
 class Limiter:
     """Counts times and outcomes; `limit` says how many at once, from 1 to `most`.
 
-    It is judged by rounds: as many messages as there may be at once.
+    It is judged by rounds: as many messages as there may be at once, or as there are at the start: enough to tell.
     """
 
     most: int
@@ -52,13 +52,13 @@ class Limiter:
             self._lower(self._limit / 2, ended_s)
         elif isinstance(outcome, Ack) and not outcome.repeated:  # others ask less of the store
             self._round.append(ended_s - began_s)
-            if len(self._round) >= self.limit:
+            if len(self._round) >= min(self.limit, FIRST):
                 self._judge(median(self._round), ended_s)
 
     def _judge(self, usual_s: float, now_s: float) -> None:
         self._own_s = usual_s if self.limit <= FEW else min(self._own_s, usual_s)
         if usual_s > _IN_LINE * self._own_s + _SLACK_S:
-            self._lower(max(FEW, self._limit / 2), now_s)
+            self._lower(max(FEW, self._limit * min(0.5, _IN_LINE * self._own_s / usual_s)), now_s)
         else:
             self._limit = min(self.most, self._limit + max(1, self._limit / 2))
             self._round.clear()
