@@ -5,6 +5,7 @@ from __future__ import annotations
 import string
 from datetime import UTC, datetime
 from unittest.mock import patch
+from urllib.parse import quote
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -55,3 +56,8 @@ def test_a_request_is_signed_as_botocore_signs_it(
 
 def test_neither_secret_nor_token_is_shown() -> None:
     assert "hush" not in repr(Credentials("id", "hush", "hush"))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_key_is_encoded_byte_by_byte_but_for_what_s3_leaves_as_it_is(key: str) -> None:
+    assert path_of(key) == quote(key, safe="/-._~")
