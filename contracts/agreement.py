@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from contracts.check import select
 from contracts.commands import join_command
 from contracts.corpus import put
+from contracts.places import select
 from contracts.registry import Contract
 from contracts.rules import CHECKS, Context
 

@@ -6,13 +6,14 @@ the declared rules together, so that one run names everything there is to mend.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from contracts.declared import Group, group
+from contracts.places import walk
 from contracts.registry import Contract, load_contract, subjects
-from contracts.rules import CHECKS, WORTH_A_SWEEP, Context
 from contracts.schema_rules import ROOT, phrase, rule_of
 from contracts.strict_json import USUAL_LIMITS, MalformedPayload, parse_payload
 from contracts.suggestion import nearest
@@ -21,8 +22,6 @@ from contracts.violation import Rule, Severity, Violation, key_token, pointer, s
 
 Profile = Literal["emitter", "consumer"]
 """Who asks: an emitter may send only what the contract names; a consumer reads on past what it does not know."""
-
-_EVERY_STRING: Final = "**"
 
 
 class Result(NamedTuple):
@@ -66,8 +65,9 @@ def check_payload(
     chosen = contract or choose_contract(payload)
     if chosen is None:
         return Result(source, None, payload, (_no_subject(payload),))
-    found = tuple(_violations(payload, chosen, profile))
-    return Result(source, chosen.name, payload, found if len(found) < 2 else _in_document_order(payload, found))
+    name = chosen.name
+    found = tuple(_violations(payload, chosen, name, profile))
+    return Result(source, name, payload, found if len(found) < 2 else _in_document_order(payload, found))
 
 
 def choose_contract(payload: object) -> Contract | None:
@@ -101,24 +101,14 @@ def _no_subject(payload: object) -> Violation:
     return Violation("event/const", Severity.ERROR, "/event", show(event), expected, near and show(near))
 
 
-def _violations(payload: object, contract: Contract, profile: Profile) -> Iterator[Violation]:
-    """Look at values alone, and ask where they stand only once one is wrong: most payloads are right."""
-    validator = _validator(contract.name, profile)
+def _violations(payload: object, contract: Contract, name: str, profile: Profile) -> Iterator[Violation]:
+    validator = _validator(name, profile)
     if not validator.is_valid(payload):
         yield from _schema_violations(payload, validator, contract)
-    strings = _strings(payload)
-    text = " ".join(strings)
-    for at, path, rules in _declared(contract.name):
-        values = strings if at == _EVERY_STRING else _values(payload, path)
-        for rule, params, (kind, check), sweep in rules:
-            if sweep is not None and not sweep(text):
-                continue
-            context, places = Context(payload, params), None
-            for index, value in enumerate(values):
-                if isinstance(value, kind) and not isinstance(value, bool):
-                    for problem in check(value, context):
-                        places = places or [place for place, _ in select(payload, at)]
-                        yield _violation(rule, places[index], problem.found, problem.nearest)
+    for rules in _declared(name):
+        if not rules.passes(payload):
+            for rule, place, problem in rules.problems(payload):
+                yield _violation(rule, place, problem.found, problem.nearest)
 
 
 def _violation(rule: Rule, place: str, found: str, near: str | None = None) -> Violation:
@@ -126,15 +116,8 @@ def _violation(rule: Rule, place: str, found: str, near: str | None = None) -> V
 
 
 @cache
-def _declared(name: str) -> list[tuple[str, list[str], list[Any]]]:
-    """Group the declared rules by what they look at, so that it is looked up once."""
-    contract = load_contract(name)
-    groups: dict[str, list[Any]] = {}
-    for params in contract.declared:
-        check = params["check"]
-        rule = contract.rules[params["id"]]
-        groups.setdefault(params["at"], []).append((rule, params, CHECKS[check], WORTH_A_SWEEP.get(check)))
-    return [(at, at.split("/")[1:], rules) for at, rules in groups.items()]
+def _declared(name: str) -> list[Group]:
+    return group(load_contract(name))
 
 
 @cache
@@ -191,61 +174,6 @@ def _known_names(schema: Mapping[str, Any], path: str) -> list[str]:
 def _is_withheld(contract: Contract, place: tuple[str | int, ...]) -> bool:
     at = pointer(*("*" if isinstance(token, int) else token for token in place))
     return at in contract.withheld
-
-
-def select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
-    """Yield (pointer, value) for each value that `at` selects: a pointer, `/*` for items, `**` for every string."""
-    if at == _EVERY_STRING:
-        yield from ((place, value) for place, value in walk(payload) if isinstance(value, str))
-        return
-    places = [("", payload)]
-    for step in at.split("/")[1:]:
-        if step == "*":
-            places = [
-                (f"{place}/{index}", item)
-                for place, value in places
-                if isinstance(value, list)
-                for index, item in enumerate(value)
-            ]
-        else:
-            places = [
-                (f"{place}/{step}", value[step]) for place, value in places if isinstance(value, dict) and step in value
-            ]
-    yield from places
-
-
-def _values(value: Any, path: list[str]) -> Sequence[Any]:
-    """Return the values that `select` lists, without saying where they are."""
-    for number, step in enumerate(path, 1):
-        if step == "*":
-            items = value if isinstance(value, list) else []
-            return [found for item in items for found in _values(item, path[number:])] if path[number:] else items
-        if not isinstance(value, dict) or step not in value:
-            return ()
-        value = value[step]
-    return (value,)
-
-
-def _strings(value: object) -> list[str]:
-    """List every string in the order of `walk`, at a tenth of its cost."""
-    found = []
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]:
-        if isinstance(item, str):
-            found.append(item)
-        elif isinstance(item, (dict, list)):
-            found += _strings(item)
-    return found
-
-
-def walk(value: object, place: str = "") -> Iterator[tuple[str, object]]:
-    """Yield (pointer, value) for the value and all that is in it, in document order."""
-    yield place, value
-    if isinstance(value, dict):
-        for name, item in value.items():
-            yield from walk(item, place + pointer(key_token(name)))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from walk(item, f"{place}/{index}")
 
 
 def _in_document_order(payload: object, found: tuple[Violation, ...]) -> tuple[Violation, ...]:

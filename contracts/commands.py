@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
@@ -52,6 +51,8 @@ def split_command(text: str, *, windows: bool = False, placeholders: bool = Fals
         return words
     if placeholders:
         text = _PLACEHOLDER.sub(lambda match: match.group()[1:-1].replace("|", "/"), text)
+        if words := plain_words(text):
+            return words
     return _split_windows(text) if windows else _split_posix(text)
 
 
@@ -64,6 +65,8 @@ def _split_posix(text: str) -> tuple[str, ...]:
         raise UnreadableCommand(f"the shell operator {found.group()!r}")
     if found := _REPLACED.search(bare):
         raise UnreadableCommand(f"the expansion or comment {found.group()[:1]!r}")
+    import shlex  # noqa: PLC0415 - most commands are plain, and need no tokeniser
+
     try:
         return tuple(shlex.split(text))
     except ValueError as error:
@@ -97,6 +100,8 @@ def option_values(words: tuple[str, ...], option: str) -> list[str | None]:
 def join_command(words: Iterable[str], *, windows: bool = False) -> str:
     """Write words as one command, quoted where the platform's shell needs it: what `split_command` splits."""
     if not windows:
+        import shlex  # noqa: PLC0415 - only commands that are written here
+
         return shlex.join(words)
     return " ".join(f'"{word}"' if not word or _WINDOWS_SPECIAL.search(word) else word for word in words)
 

@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from contracts.errors import BadInput
 
@@ -28,8 +27,7 @@ ROOT: Final = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parent.parent 
 CASE_FOLDERS: Final = ("invalid", "warnings")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One fixture: the payload's bytes, the rules it breaks (none where valid) and why it is there."""
 
     path: Path

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.check import check_payload, select
+from contracts.check import check_payload
 from contracts.commands import is_windows_path, option_values
 from contracts.corpus import cases
 from contracts.errors import NothingChecked
+from contracts.places import select
 from contracts.registry import Contract, subjects
 from contracts.rules import CHECKS, Check, Context
 from contracts.schema_rules import ROOT

@@ -30,18 +30,27 @@ class Problem(NamedTuple):
     nearest: str | None = None
 
 
-class Context:
-    """What a check may look at beside the value: the whole payload and the rule's parameters."""
+POINTING: Final = ("equals", "paths_like")
+"""The parameters that point at another text of the payload."""
 
-    __slots__ = ("params", "payload")
+
+def text_at(payload: Any, at: str) -> str | None:
+    """Return the text that a JSON pointer points at, or None where there is none."""
+    _, value = resolve(payload, at)
+    return value if isinstance(value, str) else None
+
+
+class Context:
+    """What a check may look at beside the value: the rule's parameters, and the texts that `POINTING` ones name."""
+
+    __slots__ = ("_payload", "params")
 
     def __init__(self, payload: Any, params: Mapping[str, Any]) -> None:
-        self.payload, self.params = payload, params
+        self._payload, self.params = payload, params
 
     def other(self) -> str | None:
         """Return the text that the rule's `equals` points at, or None where there is none."""
-        _, value = resolve(self.payload, self.params["equals"])
-        return value if isinstance(value, str) else None
+        return text_at(self._payload, self.params["equals"])
 
     def words(self, command: str) -> tuple[str, ...] | None:
         """Split a command the way its platform does; None where the rule one-command already says why not."""
@@ -61,8 +70,8 @@ class Context:
         """Say whether the command belongs to a Windows checkout."""
         if "paths_like" not in self.params:
             return False
-        _, path = resolve(self.payload, self.params["paths_like"])
-        return isinstance(path, str) and is_windows_path(path)
+        path = text_at(self._payload, self.params["paths_like"])
+        return path is not None and is_windows_path(path)
 
 
 def _utc(value: str, _context: Context) -> Iterator[Problem]:

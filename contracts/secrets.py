@@ -68,7 +68,9 @@ def is_suspicious(text: str) -> bool:
         if word in folded:
             return True
     has_long_word = b"w" * 20 in text.encode("ascii", "replace").translate(_SHAPE)
-    return (has_long_word and _LONG_TOKEN.search(text) is not None) or _ARTIFACTORY.search(text) is not None
+    return (has_long_word and _LONG_TOKEN.search(text) is not None) or (
+        "AP" in text and _ARTIFACTORY.search(text) is not None
+    )
 
 
 def _folded(text: str) -> str:
@@ -96,8 +98,9 @@ def secret_kind(text: str) -> str | None:
     if any(_is_assignment(match) for match in _ASSIGNED.finditer(text)):
         return "Secret Keyword"
     if _DETECTABLE.search(text):
+        pieces = tuple(_pieces(text))
         for detector in _detectors():
-            if any(True for piece in _pieces(text) for _ in detector.analyze_string(piece)):
+            if any(True for piece in pieces for _ in detector.analyze_string(piece)):
                 return detector.secret_type
     return None
 

@@ -114,9 +114,9 @@ def _refuse(_text: str) -> NoReturn:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > LARGEST_EXACT_INTEGER:
+    if len(text) > 17 or abs(value := int(text)) > LARGEST_EXACT_INTEGER:
         raise _Irregular
-    return int(text)
+    return value
 
 
 def _number(text: str) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from contracts.secrets import may_be_secret
@@ -106,8 +107,7 @@ def withhold(value: object) -> str:
 
 def resolve(payload: Any, at: str) -> tuple[bool, Any]:
     """Look a JSON pointer up: (True, value), or (False, None) where nothing is there."""
-    for token in at.split("/")[1:]:
-        key = token.replace("~1", "/").replace("~0", "~") if "~" in token else token
+    for key in _keys(at):
         if isinstance(payload, dict) and key in payload:
             payload = payload[key]
         elif isinstance(payload, list) and key.isascii() and key.isdigit() and int(key) < len(payload):
@@ -115,3 +115,8 @@ def resolve(payload: Any, at: str) -> tuple[bool, Any]:
         else:
             return False, None
     return True, payload
+
+
+@lru_cache(maxsize=256)
+def _keys(at: str) -> tuple[str, ...]:
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in at.split("/")[1:])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
+from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import click
 
@@ -19,6 +20,9 @@ from contracts.corpus import is_case, read_case
 from contracts.errors import BadInput, Exit, NothingChecked
 from contracts.registry import Contract, load_contract
 from contracts.violation import Severity, Violation, printable
+
+BATCH: Final = 128
+"""How many payloads travel to another process at once: a few milliseconds of checking for each round trip."""
 
 
 @click.command()
@@ -108,6 +112,8 @@ class _Asked(NamedTuple):
         """Return the command that makes this check alone; None for what came through a pipe."""
         if unit.path is None:
             return None
+        import shlex
+
         file = f"./{unit.file}" if unit.file.startswith("-") else unit.file
         words = ["contracts", "check", "-" if unit.line else file]
         if self.contract:
@@ -144,10 +150,26 @@ def _outcomes(asked: _Asked, units: Iterator[_Unit | BadInput], jobs: int) -> Ge
     """Check each unit, in order."""
     if jobs == 1:
         yield from (_outcome(asked, unit) for unit in units)
-    else:
-        from contracts.cli.jobs import in_order
+        return
+    from contracts.cli.jobs import in_order
 
-        yield from in_order(partial(_outcome, asked), units, jobs)
+    asked_for: deque[list[_Unit | BadInput]] = deque()
+
+    def batches() -> Iterator[list[Any]]:
+        while batch := list(islice(units, BATCH)):
+            asked_for.append(batch)
+            yield [tuple(each) if isinstance(each, _Unit) else each for each in batch]
+
+    with closing(in_order(partial(_answers, asked), batches(), jobs)) as answered:
+        for answers in answered:
+            for unit, answer in zip(asked_for.popleft(), answers, strict=True):
+                yield _passed(unit, answer) if isinstance(unit, _Unit) and isinstance(answer, str) else answer
+
+
+def _answers(asked: _Asked, batch: list[Any]) -> list[Any]:
+    """Check a batch in another process; what passes travels back as the name of its contract, at next to no cost."""
+    outcomes = (_outcome(asked, _Unit(*each) if isinstance(each, tuple) else each) for each in batch)
+    return [each if isinstance(each, BadInput) or each.violations else each.contract for each in outcomes]
 
 
 def _outcome(asked: _Asked, unit: _Unit | BadInput) -> Result | BadInput:
@@ -164,17 +186,14 @@ def _outcome(asked: _Asked, unit: _Unit | BadInput) -> Result | BadInput:
         return error
     except OSError as error:
         return unit.unreadable(error)
-    reproduce = asked.reproduce(unit) if result.violations else None
-    return Result(
-        result.source,
-        result.contract,
-        None,
-        result.violations,
-        is_json=result.is_json,
-        fixture=unit.path,
-        reproduce=reproduce,
-        fixture_line=unit.line,
-    )
+    if not result.violations:
+        return _passed(unit, result.contract)
+    reproduce = asked.reproduce(unit)
+    return result._replace(payload=None, fixture=unit.path, reproduce=reproduce, fixture_line=unit.line)
+
+
+def _passed(unit: _Unit, contract: str | None) -> Result:
+    return Result(unit.source, contract, None, (), fixture=unit.path, fixture_line=unit.line)
 
 
 def _case_result(path: Path, source: str, profile: Profile) -> Result:

@@ -7,18 +7,14 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from itertools import islice
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from contracts.errors import Exit, KitError
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
-
-BATCH: Final = 128
-"""How many values travel at once: a few milliseconds of checking for each round trip."""
 
 
 class WorkerDied(KitError):
@@ -45,33 +41,32 @@ def in_order(
 ) -> Generator[Answer, None, None]:
     """Yield `function(question)` for each question in turn, worked out by up to `jobs` processes.
 
-    Function, questions and answers travel by pickle. Each process has one batch at a time, so memory is bounded by
-    `jobs` batches; an exception of the function is raised here. Close the iterator to end the processes.
+    Function, questions and answers travel by pickle. Each process has one question at a time, so memory is bounded by
+    `jobs` of them; an exception of the function is raised here. Close the iterator to end the processes.
 
     Raises:
         WorkerDied: a process was killed; its answers are missing.
     """
     workers: deque[_Worker] = deque()  # whose turn it is comes first
-    questions = iter(questions)
     try:
-        while batch := list(islice(questions, BATCH)):
-            answers: list[Answer] = []
-            if len(workers) == jobs:
-                answers = workers[0].answers()
-                workers.rotate(-1)
-            else:
+        for question in questions:
+            if len(workers) < jobs:
                 workers.append(_Worker(function))
-            workers[-1].ask(batch)
-            yield from answers
+                workers[-1].ask(question)
+                continue
+            answer = workers[0].answer()
+            workers.rotate(-1)
+            workers[-1].ask(question)
+            yield answer
         for worker in workers:
-            yield from worker.answers()
+            yield worker.answer()
     finally:
         for worker in workers:
             worker.end()
 
 
 class _Worker:
-    """A process that answers one batch at a time; it ends when we do, for its pipe ends then."""
+    """A process that answers one question at a time; it ends when we do, for its pipe ends then."""
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         context = get_context("spawn")  # the same everywhere; a fork would copy the threads' locks
@@ -86,20 +81,20 @@ class _Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
 
-    def ask(self, batch: list[Any]) -> None:
+    def ask(self, question: Any) -> None:
         try:
-            self._pipe.send(batch)
+            self._pipe.send(question)
         except BrokenPipeError:
             raise self._death() from None
 
-    def answers(self) -> list[Any]:
+    def answer(self) -> Any:
         try:
-            answers = self._pipe.recv()
+            is_answer, told = self._pipe.recv()
         except (EOFError, ConnectionResetError):
             raise self._death() from None
-        if isinstance(answers, Exception):
-            raise answers
-        return list(answers)
+        if not is_answer:
+            raise told
+        return told
 
     def end(self) -> None:
         self._process.terminate()
@@ -114,9 +109,9 @@ class _Worker:
 def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
     with suppress(EOFError, ConnectionError):  # whoever asked has gone
         while True:
-            batch = pipe.recv()
+            question = pipe.recv()
             try:
-                pipe.send([function(each) for each in batch])
+                pipe.send((True, function(question)))
             except Exception as error:  # noqa: BLE001 - raised where the answer is awaited
                 error.add_note(traceback.format_exc())
-                pipe.send(error)
+                pipe.send((False, error))

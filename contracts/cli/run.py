@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Mapping
 from importlib import import_module
 from io import TextIOWrapper
@@ -86,6 +85,8 @@ def _failed(command: click.Command, error: Exception) -> Exit:
             err=True,
         )
         return Exit.USAGE
+    import traceback
+
     traceback.print_exception(error)
     click.echo(f"{command.name}: this is a defect in kaizen-event-kit; please report the lines above", err=True)
     return Exit.DEFECT

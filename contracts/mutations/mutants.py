@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.agreement import agree
-from contracts.check import select
 from contracts.corpus import put
 from contracts.mutations.checks import CHECKS
 from contracts.mutations.keywords import KEYWORDS
 from contracts.mutations.wire import WIRE
+from contracts.places import select
 from contracts.registry import Contract
 from contracts.rules import CHECKS as RULE_CHECKS
 from contracts.rules import WORTH_A_SWEEP, Context

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
 
-from contracts.check import walk
 from contracts.corpus import put
+from contracts.places import walk
 from contracts.strict_json import LARGEST_EXACT_INTEGER, Limits
 
 BrokenBytes = tuple[str, bytes]

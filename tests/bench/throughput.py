@@ -13,8 +13,10 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from contracts import load_contract
+from contracts.agreement import agree
 from contracts.corpus import cases
 from tests.bench.process import Took, run
 from tests.bench.rows import Row, ratios
@@ -81,10 +83,22 @@ def measure(arguments: list[str]) -> list[Row]:
 
 
 def write_payloads(path: Path, count: int) -> None:
-    """Write so many payloads made of the valid fixtures, no two alike: each has a time of its own."""
-    valid = [json.loads(case.raw) for case in cases(CONTRACT, "valid")]
+    """Write so many valid payloads: each schedule of a fleet in turn, each event with a time and a size of its own."""
     start = datetime(2026, 6, 17, 9, 0, 12, tzinfo=UTC)
     with path.open("w", encoding="utf-8") as file:
-        for number, payload in zip(range(count), cycle(valid), strict=False):
+        for number, payload in zip(range(count), cycle(_fleet()), strict=False):
             moment = (start + timedelta(seconds=number)).isoformat().replace("+00:00", "Z")
-            file.write(json.dumps(payload | {"occurred_at": moment}, ensure_ascii=False) + "\n")
+            told = payload | {"occurred_at": moment, "bundle": payload["bundle"] | {"bytes": 1 + number}}
+            file.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+
+def _fleet() -> list[dict[str, Any]]:
+    """Return an event of each of 2,050 schedules: those of the valid fixtures, each for 50 repositories."""
+    contract, fleet = load_contract(CONTRACT), []
+    for number in range(50):
+        for case in cases(CONTRACT, "valid"):
+            payload = json.loads(case.raw)
+            payload |= {"repo": f"{payload['repo']}-{number}", "root": f"{payload['root']}-{number}"}
+            agree(payload, contract)
+            fleet.append(payload)
+    return fleet

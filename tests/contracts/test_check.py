@@ -11,8 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts import Severity, check_payload, load_contract
-from contracts.check import _strings, _values, choose_contract, select
+from contracts.check import choose_contract
 from contracts.corpus import cases
+from contracts.places import select, strings, values
 from contracts.violation import pointer
 from tests.contracts.builders import ARCHIVED, PREPARED, SPEC_EXAMPLE, check, event, found
 
@@ -222,9 +223,9 @@ def test_values_are_those_that_are_selected_with_their_places(payload: Any, path
     payload = {"a": [{"b": payload}, payload], "b": {"a": [payload, [payload]]}}
     at = "".join(f"/{step}" for step in path)
 
-    assert list(_values(payload, path)) == [value for _, value in select(payload, at)]
-    assert _strings(payload) == [value for _, value in select(payload, "**")]
-    assert _strings(None) == []
+    assert list(values(payload, path)) == [value for _, value in select(payload, at)]
+    assert strings(payload) == [value for _, value in select(payload, "**")]
+    assert strings(None) == []
 
 
 def test_two_rules_on_one_string_are_both_told_wherever_it_is() -> None:

@@ -123,7 +123,7 @@ def test_a_mutant_that_is_not_caught_is_printed_as_the_smallest_there_is(
     monkeypatch: pytest.MonkeyPatch, run_contracts: Any
 ) -> None:
     blind = dict(contract_rules.CHECKS) | {"one-line": (str, lambda _value, _context: iter(()))}
-    monkeypatch.setattr("contracts.check.CHECKS", blind)
+    monkeypatch.setattr("contracts.declared.CHECKS", blind)
     from contracts import check
 
     check._declared.cache_clear()

@@ -111,7 +111,7 @@ def test_a_check_that_has_gone_blind_leaves_survivors(
 ) -> None:
     kind, _ = contract_rules.CHECKS[check]
     blind = dict(contract_rules.CHECKS) | {check: (kind, lambda _value, _context: iter(()))}
-    monkeypatch.setattr("contracts.check.CHECKS", blind)
+    monkeypatch.setattr("contracts.declared.CHECKS", blind)
     contract = weakened(lambda _schema, _blocks: None)
     only("valid/spec-example")
 
