@@ -1,0 +1,71 @@
+"""Questions on NATS, many at once: each gets its own answer, or is told in time that there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+
+from contracts import NatsAccess, close_nats, connect_nats, listen
+
+T = TypeVar("T")
+
+
+def asked(url: str, steps: Callable[[Client], Awaitable[T]]) -> T:
+    async def connected() -> T:
+        client = await connect_nats(NatsAccess(url), name="test")
+        try:
+            return await steps(client)
+        finally:
+            await close_nats(client)
+
+    return asyncio.run(connected())
+
+
+def test_each_of_many_questions_gets_its_own_answer(nats_url: str) -> None:
+    async def steps(client: Client) -> list[bytes]:
+        waiting: list[Msg] = []
+
+        async def answer_all() -> None:
+            for question in reversed(waiting):
+                await client.publish(question.reply, question.data)
+
+        def take(question: Msg) -> None:
+            waiting.append(question)
+            if len(waiting) == 50:
+                answering.append(asyncio.ensure_future(answer_all()))
+
+        answering: list[asyncio.Future[None]] = []
+        await listen(client, "many", take)
+        answers = await asyncio.gather(*(client.request("many", b"%d" % number, timeout=5) for number in range(50)))
+        await asyncio.gather(*answering)
+        return [answer.data for answer in answers]
+
+    assert asked(nats_url, steps) == [b"%d" % number for number in range(50)]
+
+
+def test_a_question_that_nobody_answers_ends_in_time_and_an_answer_that_comes_later_is_nobodys(nats_url: str) -> None:
+    async def steps(client: Client) -> bytes:
+        questions: asyncio.Queue[Msg] = asyncio.Queue()
+        await listen(client, "late", questions.put_nowait)
+        with pytest.raises(TimeoutError):
+            await client.request("late", b"first", timeout=0.05)
+        second = asyncio.ensure_future(client.request("late", b"second", timeout=5))
+        await client.publish((await questions.get()).reply, b"too late")
+        await client.publish((await questions.get()).reply, b"in time")
+        return (await second).data
+
+    assert asked(nats_url, steps) == b"in time"
+
+
+def test_where_nobody_listens_that_is_told_at_once(nats_url: str) -> None:
+    async def steps(client: Client) -> None:
+        with pytest.raises(NoRespondersError):
+            await client.request("nobody", b"", timeout=30)
+
+    asked(nats_url, steps)
