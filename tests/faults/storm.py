@@ -181,6 +181,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=120.0)
     told = parser.parse_args()
     seed = Random().randrange(10_000) if told.seed is None else told.seed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # in order: no worker is left behind
     print(f"storm of seed {seed}: {told.events:,} events, {WORKERS} workers, {told.seconds:.0f} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="storm-") as folder:
         home = Path(folder)
