@@ -18,7 +18,7 @@ test: $(READY) ## Run every test, real nats-server and real S3 server included
 	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 faults: $(READY) ## Run every fault, the slow ones too, and write docs/reliability.md
-	@$(BIN)/python -m pytest tests/faults -m "" -n 3 --dist worksteal --reliability docs/reliability.md
+	@$(BIN)/python -m pytest tests/faults -m "" -n 4 --dist worksteal --reliability docs/reliability.md
 
 storm: $(READY) ## 5,000 events through two minutes of every kind of trouble; SEED=n repeats one
 	@$(BIN)/python -m tests.faults.storm $(if $(SEED),--seed $(SEED))

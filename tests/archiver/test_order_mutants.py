@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 JUDGES = [f"tests/archiver/test_{name}.py" for name in ("pipeline", "release", "consume", "poison")]
+WITHOUT = ["-p", "no:xdist", "-p", "no:schemathesis"]  # the one is the outer run's; the other is slow to import
 
 # What is done wrong -> the file, the code as it is, the code as it would be.
 MUTANTS = {
@@ -106,7 +107,7 @@ def judged(tmp_path: Path, mutation: tuple[str, str, str] | None) -> subprocess.
         path.write_text(code.replace(found, instead), "utf-8")
         compile(path.read_text("utf-8"), name, "exec")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "--rootdir", tmp_path, *JUDGES],
+        [sys.executable, "-m", "pytest", "-x", "-q", *WITHOUT, "--rootdir", tmp_path, *JUDGES],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

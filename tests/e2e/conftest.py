@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archiver.embedded import NatsServer, S3Server
-from tests.e2e.kit import Kit
+from tests.e2e.kit import Kit, kit_in
 from tests.servers import require_binary
 
 
@@ -16,12 +16,8 @@ from tests.servers import require_binary
 def bare_kit(s3_server: S3Server, tmp_path: Path) -> Iterator[Kit]:
     """Servers only: no stream is there yet."""
     require_binary(NatsServer.binary)
-    with NatsServer(tmp_path / "nats") as nats:
-        kit = Kit.make(nats, s3_server, tmp_path)
-        try:
-            yield kit
-        finally:
-            kit.close()
+    with kit_in(tmp_path, s3_server) as kit:
+        yield kit
 
 
 @pytest.fixture

@@ -232,6 +232,17 @@ class Kit:
         client.close()
 
 
+@contextmanager
+def kit_in(home: Path, store: S3Server) -> Iterator[Kit]:
+    """Run a nats-server for one kit, and end with it what the kit has started."""
+    with NatsServer(home / "nats") as nats:
+        kit = Kit.make(nats, store, home)
+        try:
+            yield kit
+        finally:
+            kit.close()
+
+
 def until(condition: Callable[[], object], what: str) -> None:
     """Wait for a condition; fail with what was waited for."""
     deadline = time.monotonic() + SOON_S

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
 
 from archiver.core.announcement import FAILED
+from archiver.embedded import NatsServer, S3Server
 from contracts import publish_confirmed
 from tests.builders import event, payload_bytes
-from tests.e2e.kit import BIN, SOON_S, Kit
+from tests.e2e.kit import BIN, SOON_S, Kit, kit_in
+from tests.servers import require_binary
 
 BROKEN = payload_bytes(event(cadence="fortnightly"))
 HOSTILE = payload_bytes(event(repo="\x1b[2Jred\nalert\u202e"))
@@ -22,12 +26,24 @@ REASONS = ["contract_broken", "bundle_missing", "not_json"]
 @pytest.fixture
 def dead_kit(kit: Kit) -> Kit:
     """Three letters, numbered 1 to 3, with the reasons of `REASONS`."""
+    return three_letters(kit)
+
+
+@pytest.fixture(scope="module")
+def read_only(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """The same, made once for all tests that only read them."""
+    require_binary(NatsServer.binary)
+    with kit_in(tmp_path_factory.mktemp("letters"), s3_server) as kit:
+        kit.init()
+        yield three_letters(kit)
+
+
+def three_letters(kit: Kit) -> Kit:
     kit.publish(BROKEN, message_id="of a faulty emitter")
-    kit.archiver("run", "--until-idle")
     kit.publish(event(), bundle=None)
-    kit.archiver("run", "--until-idle", ARCHIVER_BUNDLE_DEADLINE_S="0")
     kit.publish(b"\xff\x1b[31m")
-    kit.archiver("run", "--until-idle")
+    kit.archiver("run", "--until-idle", ARCHIVER_BUNDLE_DEADLINE_S="0", ARCHIVER_SLOTS="1")  # one after another
+    assert [each["reason"] for each in kit.letters()] == REASONS
     return kit
 
 
@@ -44,41 +60,41 @@ def listed(kit: Kit, *words: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in dead(kit, "list", "--json", *words).splitlines()]
 
 
-def test_the_list_says_what_happened_to_whose_event(dead_kit: Kit) -> None:
-    rows = [line.split() for line in dead(dead_kit, "list").splitlines()]
+def test_the_list_says_what_happened_to_whose_event(read_only: Kit) -> None:
+    rows = [line.split() for line in dead(read_only, "list").splitlines()]
 
     first, second, third = (row for row in rows if row and row[0] in {"1", "2", "3"})
-    filed_at = listed(dead_kit)[0]["filed_at"]
+    filed_at = listed(read_only)[0]["filed_at"]
     who = ["kaizen-agentic", "coach"]
     assert first == ["1", filed_at, "contract_broken", "kaizen.schedule.prepared", "KAIZEN_SCHEDULE#1", "1", *who]
     assert (second[2], second[4:]) == ("bundle_missing", ["KAIZEN_SCHEDULE#2", "1", *who])
     assert (third[2], third[4:]) == ("not_json", ["KAIZEN_SCHEDULE#3", "1"]), "nobody knows whose that was"
 
 
-def test_the_list_is_narrowed_by_reason_and_time(dead_kit: Kit) -> None:
-    whole = listed(dead_kit)
+def test_the_list_is_narrowed_by_reason_and_time(read_only: Kit) -> None:
+    whole = listed(read_only)
 
     assert [each["reason"] for each in whole] == REASONS
-    assert [each["number"] for each in listed(dead_kit, "--reason", "bundle_missing")] == [2]
-    assert listed(dead_kit, "--since", "2026-01-01") == whole
-    assert listed(dead_kit, "--since", str(whole[1]["filed_at"])[:19] + "Z")[-1] == whole[-1]
-    assert listed(dead_kit, "--since", "2999-01-01") == []
-    assert "that matches" in dead_kit.archiver("dead", "list", "--reason", "none", status=3).stderr.decode()
+    assert [each["number"] for each in listed(read_only, "--reason", "bundle_missing")] == [2]
+    assert listed(read_only, "--since", "2026-01-01") == whole
+    assert listed(read_only, "--since", str(whole[1]["filed_at"])[:19] + "Z")[-1] == whole[-1]
+    assert listed(read_only, "--since", "2999-01-01") == []
+    assert "that matches" in read_only.archiver("dead", "list", "--reason", "none", status=3).stderr.decode()
 
 
-def test_neither_list_nor_letter_shows_a_payload_unasked(dead_kit: Kit) -> None:
+def test_neither_list_nor_letter_shows_a_payload_unasked(read_only: Kit) -> None:
     for words in (["list"], ["list", "--json"], ["show", "1"], ["show", "1", "--json"]):
-        said = dead(dead_kit, *words)
+        said = dead(read_only, *words)
         assert "prepare_command" not in said, words
         assert "payload_b64" not in said, words
 
-    assert "prepare_command" in dead(dead_kit, "show", "1", "--payload")
-    assert "payload_b64" in json.loads(dead(dead_kit, "show", "1", "--payload", "--json"))
+    assert "prepare_command" in dead(read_only, "show", "1", "--payload")
+    assert "payload_b64" in json.loads(dead(read_only, "show", "1", "--payload", "--json"))
 
 
-def test_a_letter_is_shown_in_full(dead_kit: Kit) -> None:
-    shown = dict(line.split(maxsplit=1) for line in dead(dead_kit, "show", "1").splitlines() if line[0] != " ")
-    record = json.loads(dead(dead_kit, "show", "1", "--json"))
+def test_a_letter_is_shown_in_full(read_only: Kit) -> None:
+    shown = dict(line.split(maxsplit=1) for line in dead(read_only, "show", "1").splitlines() if line[0] != " ")
+    record = json.loads(dead(read_only, "show", "1", "--json"))
 
     assert shown["msg_id"] == record["msg_id"] == "of a faulty emitter"
     assert "fortnightly" in record["detail"]
@@ -86,14 +102,14 @@ def test_a_letter_is_shown_in_full(dead_kit: Kit) -> None:
     assert shown["payload"].startswith(f"{len(BROKEN)} bytes are kept; --payload shows them")
 
 
-def test_a_payload_is_written_as_it_was(dead_kit: Kit) -> None:
-    target = dead_kit.home / "payload"
+def test_a_payload_is_written_as_it_was(read_only: Kit, tmp_path: Path) -> None:
+    target = tmp_path / "payload"
 
-    assert dead(dead_kit, "show", "3", "-o", str(target)) == ""
+    assert dead(read_only, "show", "3", "-o", str(target)) == ""
 
     assert target.read_bytes() == b"\xff\x1b[31m"
-    assert dead_kit.archiver("dead", "show", "1", "-o", "-").stdout == BROKEN
-    said = dead_kit.archiver("dead", "show", "1", "-o", dead_kit.home / "none" / "here", status=2).stderr.decode()
+    assert read_only.archiver("dead", "show", "1", "-o", "-").stdout == BROKEN
+    said = read_only.archiver("dead", "show", "1", "-o", tmp_path / "none" / "here", status=2).stderr.decode()
     assert "cannot write" in said
 
 

@@ -53,6 +53,7 @@ def own_store(rig: Rig, tmp_path: Path) -> Iterator[S3Server]:
     with S3Server(tmp_path / "s3") as store:
         use_store(rig, store)
         yield store
+        store.kill()  # it would wait ten seconds for the workers that are still connected
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -56,6 +56,7 @@ def test_a_worker_that_has_no_room_for_its_log_works_on(rig: Rig) -> None:
     rig.stop(worker)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.slow_fault
 @fault(
     *(29, f"burst of {BURST:,} events; 1 worker, then 6, each replaced by another with SIGTERM, then 2"),
