@@ -26,7 +26,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from archiver.adapters.http1 import File, Host, NoAnswer
 from archiver.core.s3_access import refusal
-from archiver.core.sigv4 import NOTHING_SHA256, Credentials, path_of, signed_headers
+from archiver.core.sigv4 import NOTHING_SHA256, Credentials, path_of, signed
 from archiver.core.values import Stored
 from archiver.errors import KeyMissing, StoreUnavailable
 
@@ -149,7 +149,9 @@ class DirectStore:
                 f"{verb} {key}",
                 f"BadDigest: the body's SHA-256 is {found}, expected {sha256}; nothing was sent",
             )
-        headers = {"content-type": content_type, **{f"x-amz-meta-{name}": value for name, value in metadata.items()}}
+        headers = {"content-type": " ".join(content_type.split())}
+        for name, value in metadata.items():
+            headers[f"x-amz-meta-{name}"] = " ".join(value.split())
         if verb == "create":
             headers["if-none-match"] = "*"
         if self._access.checksums:
@@ -170,7 +172,7 @@ class DirectStore:
         body, access = request.body, self._access
         size = body.size_bytes if isinstance(body, File) else len(body)
         path = self._base + path_of(access.full_key(request.key))
-        signed = signed_headers(
+        lines = signed(
             self._credentials.now or await self._credentials.renewed(),
             access.region,
             request.method,
@@ -179,7 +181,6 @@ class DirectStore:
             request.sha256,
             _moment(int(time.time())),
         )
-        lines = "".join([f"{name}: {value}\r\n" for name, value in signed.items()])
         length = f"content-length: {size}\r\n" if request.method == "PUT" else ""
         head = f"{request.method} {path} HTTP/1.1\r\n{lines}{length}user-agent: kaizen-event-kit\r\n\r\n"
         try:

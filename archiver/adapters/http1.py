@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _WHOLE_BYTES = 1 << 20  # an answer of up to so many bytes is taken whole
 _AHEAD_BYTES = 1 << 19  # of a larger one, what is read before it is asked for
+_READ = {b"content-length", b"x-amz-version-id"}
 _PIECE_BYTES = 1 << 18  # of a file, what is read and sent at once
 
 
@@ -31,7 +32,7 @@ class NoAnswer(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """What came back: `headers` has names in lower case; `body` is the whole of it, unless it `is_large`."""
+    """What came back: `headers` has those that somebody reads; `body` is the whole of it, unless it `is_large`."""
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
@@ -208,7 +209,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
-        self._answer.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        name = name.lower()
+        if name in _READ:
+            self._answer.headers[name.decode()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """See httptools."""

@@ -28,7 +28,7 @@ class S3Access:
     bucket. Without `access_key_id` the AWS chain applies (environment, profile, web identity, container,
     instance), through boto3 for both drivers, so that both find the same identity. `ca_bundle` is a PEM file
     for stores behind a private authority. `checksums` says whether a body's SHA-256 is sent as a header for the
-    store to verify; a few stores refuse it. Times are seconds; `connections` bounds what is open at once.
+    store to verify; a few stores refuse it. Times are seconds; `connections` bounds how many are kept open.
     """
 
     bucket: str

@@ -13,10 +13,10 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.core.sigv4 import Credentials, path_of, signed_headers
+from archiver.core.sigv4 import Credentials, path_of, signed
 
 NOW = datetime(2026, 6, 17, 12, 34, 56, tzinfo=UTC)
-WORDS = st.text(string.ascii_letters + string.digits + "-/=;+. ", min_size=1).map(str.strip).filter(bool)
+WORDS = st.text(string.ascii_letters + string.digits + "-/=;+.: ").map(lambda text: " ".join(text.split())).filter(bool)
 
 
 @given(
@@ -39,7 +39,7 @@ def test_a_request_is_signed_as_botocore_signs_it(
             signer.add_auth(theirs)
 
     host = {"host": "store:9000"}
-    ours = signed_headers(
+    ours = signed(
         Credentials("id", secret, token),
         "eu-central-1",
         method,
@@ -49,9 +49,10 @@ def test_a_request_is_signed_as_botocore_signs_it(
         "20260617T123456Z",
     )
 
-    assert ours["authorization"] == theirs.headers["Authorization"]
-    assert ours["x-amz-date"] == theirs.headers["X-Amz-Date"]
-    assert ours.get("x-amz-security-token") == theirs.headers.get("X-Amz-Security-Token")
+    lines = dict(line.split(":", 1) for line in ours.split("\r\n")[:-1])
+    assert lines["authorization"] == theirs.headers["Authorization"]
+    assert lines["x-amz-date"] == theirs.headers["X-Amz-Date"]
+    assert lines.get("x-amz-security-token") == theirs.headers.get("X-Amz-Security-Token")
 
 
 def test_neither_secret_nor_token_is_shown() -> None:
