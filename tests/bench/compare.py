@@ -76,8 +76,8 @@ def measured(sides: dict[str, Path], home: Path, told: argparse.Namespace) -> di
                 check = [commands / "contracts", "check"]
                 many = run([*check, "--jsonl", lines], log=log)
                 single = [run([*check, one], log=log).wall_s for _ in range(RUNS_OF_ONE_PAYLOAD)]
-                costs["worker, time for an event"][side].append(1 / worked.rate)
-                costs["worker, CPU for an event"][side].append(worked.cpu_s)
+                costs["worker, time for an event"][side].append(1 / worked.cost.rate)
+                costs["worker, CPU for an event"][side].append(worked.cost.cpu_s)
                 costs["contracts check --jsonl"][side].append(many.wall_s)
                 costs["contracts check of one payload"][side].append(min(single))
     return costs

@@ -49,6 +49,12 @@ def run(
     return Took(taken, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
+def cpu_s_of(pid: int) -> float:
+    """Return the CPU seconds that a process has used until now."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
 class Seen:
     """What can only be seen while a process runs: its memory over time, and which threads used the CPU."""
 

@@ -2,7 +2,7 @@
 
 Ours validates, uploads blob and reference, reads the blob back, announces and acknowledges with confirmation; s5cmd
 and rclone upload the same two objects per event from files. In turns, on the same two servers. The worker's CPU is
-that of its process but for its start, and is told by thread: the event loop, obstore's, those that work on files.
+that of its process but for its start. The store's own is told beside each, since all share the machine's cores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import nats
 from nats.js.errors import NotFoundError
 
 from archiver.embedded import NatsServer, S3Server
-from tests.bench.process import Seen, run
+from tests.bench.process import Seen, cpu_s_of, run
 from tests.bench.rows import Row, ratios
 from tests.e2e.kit import BIN, STREAM
 from tests.faults import publisher
@@ -34,11 +34,7 @@ from tests.faults.ledger import Entry, alive
 
 BYTES = 8192
 AT_ONCE = 16
-THREADS = {
-    "main": "the event loop, Python all of it",
-    "tokio-rt-worker": "the thread of obstore",
-    "others": "threads that read and remove bundles",
-}
+THREADS = {"main": "the event loop", "others": "all other threads"}
 
 
 def measure(arguments: list[str]) -> list[Row]:
@@ -48,6 +44,7 @@ def measure(arguments: list[str]) -> list[Row]:
     told = parser.parse_args(arguments)
     rates: dict[str, list[float]] = defaultdict(list)
     cpu_s: dict[str, list[float]] = defaultdict(list)
+    store_cpu_s: dict[str, list[float]] = defaultdict(list)
     threads: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         home = Path(folder)
@@ -56,10 +53,10 @@ def measure(arguments: list[str]) -> list[Row]:
             for number in range(told.rounds):
                 these = made(told.events, seed=number)
                 worked = archived(rig, these, number)
-                contenders = {"archiver run": (worked.rate, worked.cpu_s), **uploaded(rig, these, number)}
-                for name, (rate, cpu) in contenders.items():
-                    rates[name].append(rate)
-                    cpu_s[name].append(1000 * cpu / told.events)
+                for name, cost in {"archiver run": worked.cost, **uploaded(rig, these, number)}.items():
+                    rates[name].append(cost.rate)
+                    cpu_s[name].append(1000 * cost.cpu_s / told.events)
+                    store_cpu_s[name].append(1000 * cost.store_cpu_s / told.events)
                 for name, cpu in worked.by_thread.items():
                     threads[name].append(1000 * cpu / told.events)
     size = {"note": f"{told.events:,} events of {BYTES:,} bytes", "is_full": told.events >= 2000 and told.rounds >= 5}
@@ -74,6 +71,7 @@ def measure(arguments: list[str]) -> list[Row]:
         ),
         *(Row(f"small bundles: {name}", each, "events/s", **size) for name, each in rates.items()),
         *(Row(f"CPU for 1,000 events: {name}", each, "s", **size) for name, each in cpu_s.items()),
+        *(Row(f"the store's CPU for 1,000 events: {name}", each, "s", **size) for name, each in store_cpu_s.items()),
     ]
 
 
@@ -89,18 +87,27 @@ def text(dice: random.Random) -> bytes:
     return words.encode()[:BYTES]
 
 
-def uploaded(rig: Rig, these: list[Entry], number: int) -> dict[str, tuple[float, float]]:
-    """Have each peer upload what the worker stored; return events a second and CPU seconds."""
+class Cost(NamedTuple):
+    """Events a second, and CPU seconds: its own and the store's."""
+
+    rate: float
+    cpu_s: float
+    store_cpu_s: float
+
+
+def uploaded(rig: Rig, these: list[Entry], number: int) -> dict[str, Cost]:
+    """Have each peer upload what the worker stored; return what it cost."""
     files = rig.home / f"files-{number}"
     files.mkdir()
-    references = [body for key, body in rig.objects("refs/").items() if key]
-    for index, (entry, reference) in enumerate(zip(these, references, strict=False)):
+    references = rig.objects("refs/").values()
+    for index, (entry, reference) in enumerate(zip(these, references, strict=True)):
         (files / f"{entry.digest}.md").write_bytes(entry.bundle)
         (files / f"{index}.json").write_bytes(reference)
     measured = {}
     for name, command in peers(rig, files, number).items():
+        before_s = cpu_s_of(rig.store.pid)
         took = run(command, log=rig.home / "peer.log", env=environment(rig))
-        measured[name] = len(these) / took.wall_s, took.cpu_s
+        measured[name] = Cost(len(these) / took.wall_s, took.cpu_s, cpu_s_of(rig.store.pid) - before_s)
     shutil.rmtree(files)
     return measured
 
@@ -121,10 +128,9 @@ def peers(rig: Rig, files: Path, number: int) -> dict[str, list[str | Path]]:
 
 
 class Worked(NamedTuple):
-    """Of one worker: events a second from first to last, CPU seconds, and those by thread; all without its start."""
+    """Of one worker, from first to last event: what it cost, and its CPU seconds by thread; all without its start."""
 
-    rate: float
-    cpu_s: float
+    cost: Cost
     by_thread: dict[str, float]
 
 
@@ -137,14 +143,16 @@ def archived(rig: Rig, these: list[Entry], number: int, archiver: Path = BIN / "
     log, started, seen = rig.home / "worker.log", Seen(), Seen()
     start = run([archiver, "run", "--until-idle"], log=log, env=environment(rig), seen=started)
     asyncio.run(publisher.publish(rig.nats.url, rig.spool, these, per_s=math.inf, within_s=120))
+    before_s = cpu_s_of(rig.store.pid)
     took = run([archiver, "run", "--until-idle"], log=log, env=environment(rig), seen=seen)
+    store_cpu_s = cpu_s_of(rig.store.pid) - before_s
     told = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     moments = [datetime.fromisoformat(each["timestamp"]) for each in told if each["event"] in {"ready", "archived"}]
     assert len(moments) == len(these) + 1, f"{len(moments) - 1} of {len(these)} archived"
     rate = len(these) / (max(moments) - min(moments)).total_seconds()
     at_start = started.cpu_s_by_thread()
     by_thread = {name: cpu_s - at_start.get(name, 0) for name, cpu_s in seen.cpu_s_by_thread().items()}
-    return Worked(rate, took.cpu_s - start.cpu_s, by_thread)
+    return Worked(Cost(rate, took.cpu_s - start.cpu_s, store_cpu_s), by_thread)
 
 
 def environment(rig: Rig) -> dict[str, str]:

@@ -221,8 +221,9 @@ class Kit:
     def objects(self, folder: str = "") -> dict[str, bytes]:
         """Read everything under a folder of the archive, by key without the archive's prefix."""
         client, bucket = self.s3, self.store.bucket
-        listed = client.list_objects_v2(Bucket=bucket, Prefix=f"{self.prefix}/{folder}").get("Contents", [])
-        found = {each["Key"]: client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listed}
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{self.prefix}/{folder}")
+        keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        found = {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
         client.close()
         return {key.removeprefix(f"{self.prefix}/"): body for key, body in found.items()}
 
