@@ -187,7 +187,7 @@ class DirectStore:
             connection = await self._server.connection()
             try:
                 answer = await connection.ask(
-                    head.encode("ascii"),
+                    head.encode(),
                     body,
                     expects_body=request.method != "HEAD",
                     within_s=access.patience_s(size),

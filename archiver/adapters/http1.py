@@ -256,14 +256,15 @@ class File:
 
 @dataclass(slots=True)
 class Host:
-    """Kept connections to one host; at most `idle` are kept for the next exchange."""
+    """Kept connections to one host: at most `idle` at a time, and none that was not used for `idle_s` seconds."""
 
     name: str
     port: int
     tls: ssl.SSLContext | None
     connect_timeout_s: float
     idle: int
-    _free: list[Connection] = field(default_factory=list)
+    idle_s: float = 60.0  # firewalls forget a silent connection, the first of them after minutes, and tell nobody
+    _free: list[tuple[float, Connection]] = field(default_factory=list)
 
     async def connection(self) -> Connection:
         """Return a connection for one exchange; give it back.
@@ -271,15 +272,15 @@ class Host:
         Raises:
             NoAnswer: there is none to be had.
         """
+        loop = asyncio.get_running_loop()
         while self._free:
-            connection = self._free.pop()
-            if connection.is_reusable:
+            since_s, connection = self._free.pop()
+            if connection.is_reusable and loop.time() - since_s < self.idle_s:
                 return connection
+            connection.close()
         try:
             async with asyncio.timeout(self.connect_timeout_s):
-                _, made = await asyncio.get_running_loop().create_connection(
-                    Connection, self.name, self.port, ssl=self.tls
-                )
+                _, made = await loop.create_connection(Connection, self.name, self.port, ssl=self.tls)
         except TimeoutError:
             raise NoAnswer(f"no connection to {self.name}:{self.port} within {self.connect_timeout_s:.1f} s") from None
         except OSError as error:  # ssl.SSLError is one
@@ -289,11 +290,11 @@ class Host:
     def give_back(self, connection: Connection) -> None:
         """Keep the connection for another exchange, or close it."""
         if connection.is_reusable and len(self._free) < self.idle:
-            self._free.append(connection)
+            self._free.append((asyncio.get_running_loop().time(), connection))
         else:
             connection.close()
 
     def close(self) -> None:
         """Close all that are kept."""
         while self._free:
-            self._free.pop().close()
+            self._free.pop()[1].close()

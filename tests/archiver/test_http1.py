@@ -246,6 +246,19 @@ def test_no_more_connections_are_kept_than_were_allowed() -> None:
     assert asyncio.run(steps()) == 4
 
 
+@pytest.mark.parametrize(("idle_s", "connections"), [(60.0, 1), (0.0, 2)])
+def test_a_connection_that_was_silent_for_long_is_not_trusted(idle_s: float, connections: int) -> None:
+    peer = saying(OK)
+
+    async def steps() -> None:
+        async with host(peer) as opened:
+            opened.idle_s = idle_s
+            await twice(opened)
+
+    asyncio.run(steps())
+    assert peer.connections == connections
+
+
 def test_a_host_that_is_not_there_is_told_by_its_name() -> None:
     async def steps() -> None:
         await Host("127.0.0.1", 1, None, connect_timeout_s=5, idle=4).connection()
