@@ -168,8 +168,6 @@ class Connection(asyncio.Protocol):
         self._is_clean = self._parser.should_keep_alive() and self._is_sent
         self._wake()
 
-    # What asyncio calls.
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
         self._transport = transport  # type: ignore[assignment] # a Transport: it was made for a stream
@@ -199,8 +197,6 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except HttpParserError as error:
             self._fail(f"what came is not HTTP/1.1: {error}")
-
-    # What the parser calls.
 
     def on_message_begin(self) -> None:
         """See httptools."""
