@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.kit import BIN, until
 from tests.faults.kit import Rig, put
 from tests.faults.ledger import alive
+from tests.faults.proxy import LOOPBACK, Delay, Proxy
 
 fault = pytest.mark.fault
 NO_LIMIT = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
@@ -64,18 +65,22 @@ def test_a_worker_that_has_no_room_for_its_log_works_on(rig: Rig) -> None:
 )
 def test_a_burst_is_worked_off_while_workers_come_and_go(rig: Rig) -> None:
     rig.emit_many(BURST)
-    workers = [rig.worker()]
-    until(lambda: rig.acknowledged() >= 100, "at work")
-    workers += [rig.start("archiver", "run") for _ in range(5)]
-    for each in workers:
-        each.wait_for('"ready"')
-    for _ in range(6):
-        workers.append(rig.worker())
-        rig.stop(workers.pop(0))
-    for _ in range(4):
-        rig.stop(workers.pop(0))
-    assert rig.acknowledged() < BURST, "all of it happened under load"
+    with Proxy(rig.store.port) as link:
+        rig.environment |= {"AWS_ENDPOINT_URL_S3": f"http://{LOOPBACK}:{link.port}", "ARCHIVER_SLOTS": "4"}
+        link.fault = Delay(up_s=0.1)  # so that the burst outlasts the coming and going
+        workers = [rig.worker()]
+        until(lambda: rig.acknowledged() >= 20, "at work")
+        workers += [rig.start("archiver", "run") for _ in range(5)]
+        for each in workers:
+            each.wait_for('"ready"')
+        for _ in range(6):
+            workers.append(rig.worker())
+            rig.stop(workers.pop(0))
+        for _ in range(4):
+            rig.stop(workers.pop(0))
+        assert rig.acknowledged() < BURST, "all of it happened under load"
+        link.heal()
 
-    rig.settle(within_s=240)
-    for each in workers:
-        rig.stop(each)
+        rig.settle(within_s=240)
+        for each in workers:
+            rig.stop(each)
