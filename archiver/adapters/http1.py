@@ -280,7 +280,8 @@ class Host:
         except TimeoutError:
             raise NoAnswer(f"no connection to {self.name}:{self.port} within {self.connect_timeout_s:.1f} s") from None
         except OSError as error:  # ssl.SSLError is one
-            raise NoAnswer(f"no connection to {self.name}:{self.port}: {error.strerror or error}") from error
+            why = "refused" if isinstance(error, ConnectionRefusedError) else error.strerror or error
+            raise NoAnswer(f"no connection to {self.name}:{self.port}: {why}") from error
         return made
 
     def give_back(self, connection: Connection) -> None:
