@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _WHOLE_BYTES = 1 << 20  # an answer of up to so many bytes is taken whole
 _AHEAD_BYTES = 1 << 19  # of a larger one, what is read before it is asked for
 _READ = {b"content-length", b"x-amz-version-id"}
-_PIECE_BYTES = 1 << 18  # of a file, what is read and sent at once
+_PIECE_BYTES = 1 << 20  # of a file, what is read and sent at once
 
 
 class NoAnswer(Exception):
