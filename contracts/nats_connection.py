@@ -139,12 +139,15 @@ async def publish_confirmed(
         said = json.loads(answer.data)
         if "error" in said:
             raise APIError.from_error(said["error"])
+        return Confirmation(said["stream"], said["seq"], said.get("duplicate", False))
     except NoRespondersError:
         why = "no JetStream stream takes this subject; create it: archiver init"
         raise Unreachable(f"a stream for {subject}", _place(client), why) from None
     except (NatsError, OSError, TimeoutError) as error:
         raise Unreachable(f"the stream of {subject}", _place(client), _reason(error)) from None
-    return Confirmation(said["stream"], said["seq"], said.get("duplicate", False))
+    except (ValueError, LookupError, TypeError):
+        why = "the answer is no confirmation of a stream; who else replies to this subject?"
+        raise Unreachable(f"the stream of {subject}", _place(client), why) from None
 
 
 async def round_trip(client: Client, timeout_s: float = 5.0) -> None:

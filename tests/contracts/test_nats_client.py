@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from contracts import NatsAccess, close_nats, connect_nats, listen
+from contracts import NatsAccess, Unreachable, close_nats, connect_nats, listen, publish_confirmed
 
 T = TypeVar("T")
 
@@ -69,3 +69,16 @@ def test_where_nobody_listens_that_is_told_at_once(nats_url: str) -> None:
             await client.request("nobody", b"", timeout=30)
 
     asked(nats_url, steps)
+
+
+@pytest.mark.parametrize("answer", [b"", b"thanks", b"5", b"[]", b'{"stream":"S"}', b"\xff"])
+def test_an_answer_that_is_no_confirmation_of_a_stream_confirms_nothing(nats_url: str, answer: bytes) -> None:
+    async def steps(client: Client) -> None:
+        async def reply(question: Msg) -> None:
+            await question.respond(answer)
+
+        await client.subscribe("taken", cb=reply)
+        await publish_confirmed(client, "taken", b"{}", message_id="1")
+
+    with pytest.raises(Unreachable, match="who else replies to this subject"):
+        asked(nats_url, steps)
