@@ -14,12 +14,10 @@ What obstore 0.12 does by itself, and what is done about it here:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from html import unescape
 from io import BytesIO
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -27,7 +25,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from archiver.core.s3_access import refusal
+from archiver.core.s3_access import refusal, require_digest, told_in
 from archiver.core.values import Folder, Listed, Stored
 from archiver.errors import KeyMissing, StoreUnavailable
 
@@ -49,7 +47,6 @@ os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
 _CHUNK_BYTES = 1024 * 1024
 _GATHERED_BYTES = 128 * 1024  # of a larger object: 16 read-backs at once took 40 MiB more with 512 KiB
 _PAGE = 200  # of the 1,000 keys that S3 lists at once: the rest is not made into Python objects yet
-_LONGEST_MESSAGE = 300  # a proxy's error page can be long
 _CHAIN_GOOD_FOR = timedelta(minutes=10)  # see AwsChain.credentials; obstore asks again five minutes before
 
 
@@ -192,13 +189,7 @@ class ObstoreStore:
         self, verb: Literal["create", "replace"], key: str, body: bytes | BytesIO, sha256: str, attributes: Attributes
     ) -> Stored:
         data = body if isinstance(body, bytes) else body.getvalue()
-        found = hashlib.sha256(data).hexdigest()
-        # obstore signs and checksums whatever it is given; only this ties that to what the caller hashed.
-        if found != sha256:
-            raise StoreUnavailable(
-                f"{verb} {key}",
-                f"BadDigest: the body's SHA-256 is {found}, expected {sha256}; nothing was sent",
-            )
+        require_digest(verb, key, data, sha256)
         sent = obstore.put_async(
             self._store,
             self._access.full_key(key),
@@ -242,13 +233,7 @@ def _answer_in(text: str) -> tuple[int | None, str | None, str]:
         nested = debug.rpartition("inner:")[2]
         causes = re.findall(r'"([^"]+)"', nested) or re.findall(r"[A-Z]\w+", nested)
         return None, None, ": ".join([said.removeprefix("Generic S3 error: "), *causes[-1:]])
-    code = re.search(r"<Code>([^<]*)</Code>", said)
-    message = re.search(r"<Message>([^<]*)</Message>", said)
-    return (
-        int(status[1]),
-        code[1] if code else None,
-        unescape(message[1]) if message else said[status.end() :].strip()[:_LONGEST_MESSAGE],
-    )
+    return int(status[1]), *told_in(said[status.end() :])
 
 
 def _aws_endpoint(access: S3Access) -> str:

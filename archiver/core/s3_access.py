@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
+from html import unescape
 from typing import TYPE_CHECKING
 
 from archiver.errors import BucketMissing, BundleRefused, KeyMissing, KeyTaken, StoreRefuses, StoreUnavailable
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from contracts import KitError
 
 
+_LONGEST_MESSAGE = 300  # a proxy's error page can be long
 _SLOWEST_UPLOAD_BYTES_PER_S = 256 * 1024  # what a socket holds, up to 4 MiB, arrives within the silence allowed
 _NO = {301, 401, 403}  # also a full quota (versitygw) and a bucket set to read-only (SeaweedFS)
 _NO_BY_CODE = {"AuthorizationHeaderMalformed", "ExpiredToken", "InvalidToken"}  # come with 400
@@ -26,7 +29,7 @@ class S3Access:
 
     `endpoint_url` None means AWS itself. `prefix` has neither a leading nor a trailing slash; '' is the whole
     bucket. Without `access_key_id` the AWS chain applies (environment, profile, web identity, container,
-    instance), through boto3 for both drivers, so that both find the same identity. `ca_bundle` is a PEM file
+    instance), through boto3 for every driver, so that all find the same identity. `ca_bundle` is a PEM file
     for stores behind a private authority. `checksums` says whether a body's SHA-256 is sent as a header for the
     store to verify; a few stores refuse it. Times are seconds; `connections` bounds how many are kept open.
     """
@@ -100,3 +103,22 @@ def refusal(access: S3Access, verb: str, key: str, *, status: int | None, code: 
     elif status in _NO or code in _NO_BY_CODE:
         kind, hint = StoreRefuses, " (check the credentials, the bucket's policy and this machine's clock)"
     return kind(f"{verb} {key}".rstrip(), f"{said}: {message}{hint}" if said else f"{message}{hint}")
+
+
+def told_in(body: str) -> tuple[str | None, str]:
+    """Return the S3 error code and the message in a refusal's body; no code and its beginning where it is no XML."""
+    code = re.search("<Code>([^<]*)</Code>", body)
+    message = re.search("<Message>([^<]*)</Message>", body)
+    return code[1] if code else None, unescape(message[1]) if message else body.strip()[:_LONGEST_MESSAGE]
+
+
+def require_digest(verb: str, key: str, body: bytes, sha256: str) -> None:
+    """Compare a body with the digest that its caller knows it by, since that is what is signed and sent along.
+
+    Raises:
+        StoreUnavailable: it is something else.
+    """
+    found = hashlib.sha256(body).hexdigest()
+    if found != sha256:
+        why = f"BadDigest: the body's SHA-256 is {found}, expected {sha256}; nothing was sent"
+        raise StoreUnavailable(f"{verb} {key}", why)
