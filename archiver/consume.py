@@ -113,8 +113,10 @@ class Consumer:
         if stop.is_set():
             return
         looking, stopped = asyncio.ensure_future(self.probe()), asyncio.create_task(stop.wait())
-        await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
+        try:
+            await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
         if not looking.done():
             looking.cancel()
             return
