@@ -69,7 +69,7 @@ class Seen:
         return watching
 
     def cpu_s_by_thread(self) -> dict[str, float]:
-        """Return CPU seconds by the name of the thread; Python's own are `main` and `others`."""
+        """Return CPU seconds of the thread `main`, and of all `others`."""
         total: dict[str, float] = defaultdict(float)
         for name, cpu_s in self._cpu_s.values():
             total[name] += cpu_s
@@ -91,8 +91,6 @@ class Seen:
             time.sleep(SAMPLE_S)
 
     def _note(self, pid: int, thread: Path) -> None:
-        name, _, told = (thread / "stat").read_text("utf-8").partition("(")[2].rpartition(")")
-        fields = told.split()
-        if not name.startswith("tokio"):
-            name = "main" if int(thread.name) == pid else "others"
+        fields = (thread / "stat").read_text("utf-8").rpartition(")")[2].split()
+        name = "main" if int(thread.name) == pid else "others"
         self._cpu_s[thread.name] = name, (int(fields[11]) + int(fields[12])) / _TICKS
