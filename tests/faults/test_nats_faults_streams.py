@@ -122,6 +122,7 @@ def test_an_event_that_is_published_again_is_archived_once(rig: Rig) -> None:
     assert not publish_again(rig, restarted, restarted.name).duplicate
 
     rig.settle()
-    assert rig.consumer().delivered.consumer_seq == 6, "each came to a worker"
+    # More than six where the killed server had not yet written down an acknowledgement: it delivers once more.
+    assert rig.consumer().delivered.consumer_seq >= 6, "each came to a worker"
     assert rig.objects() == before
     rig.stop(worker)
