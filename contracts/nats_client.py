@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from nats.aio.client import Client, Server
@@ -76,7 +77,8 @@ class LastingClient(Client):
         for name in ("_io_writer", "_bare_io_writer"):
             writer = getattr(self._transport, name, None)
             if writer is not None:
-                writer.transport.abort()
+                with suppress(AttributeError):  # CPython 3.11.2's TLS transport, where it was closed twice before
+                    writer.transport.abort()
 
     async def _request_new_style(
         self,
