@@ -2,8 +2,8 @@
 
 A message's time is the store's own, and the time it stands in line there. While more at once make the line no
 longer, more gets done: a store that is far away wants many at once. When the line grows, nothing more gets done, and
-half as many wait as well, or fewer still by as much as it is too long. A few make no line, so what they take is the
-store's own time: that is how a store that has moved further away is told from one that is overloaded.
+half as many wait as well. A few make no line, so what they take is the store's own time: that is how a store that has
+moved further away is told from one that is overloaded. Where times leap, a few are all there is at once.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ FIRST: Final = 16
 FEW: Final = 8
 """So few make no line worth shortening; only failures lead below."""
 _IN_LINE: Final = 2.0  # times its own time: more than that, and most of it is spent in line
+_JUMP: Final = 3.0  # times its own time: no line grows like that in one round, so the store is no longer what it was
 _SLACK_S: Final = 0.02  # a line that nobody minds; and our own event loop's
 
 
@@ -58,9 +59,10 @@ class Limiter:
     def _judge(self, usual_s: float, now_s: float) -> None:
         self._own_s = usual_s if self.limit <= FEW else min(self._own_s, usual_s)
         if usual_s > _IN_LINE * self._own_s + _SLACK_S:
-            self._lower(max(FEW, self._limit * min(0.5, _IN_LINE * self._own_s / usual_s)), now_s)
+            is_another = usual_s > _JUMP * self._own_s
+            self._lower(FEW if is_another else max(FEW, self._limit / 2), now_s)
         else:
-            self._limit = min(self.most, self._limit + max(1, self._limit / 2))
+            self._limit = min(self.most, self._limit + max(self._limit / 2, min(self._limit, FEW)))
             self._round.clear()
 
     def _lower(self, limit: float, now_s: float) -> None:
