@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -33,7 +33,10 @@ class Credentials:
 
 def path_of(key: str) -> str:
     """Return a key as it stands in a request's path: encoded once, as S3 alone wants it."""
-    return _ENCODED.sub(lambda found: quote(found[0], safe=""), key)  # `quote` takes 40 µs for a whole key
+    return _ENCODED.sub(lambda found: _encoded(found[0]), key)  # `quote` takes 40 µs for a whole key
+
+
+_encoded = lru_cache(256)(partial(quote, safe=""))
 
 
 def signed(
