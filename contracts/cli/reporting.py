@@ -150,6 +150,15 @@ class Reporting:
             output.add(verdict)
 
     @property
+    def needs_passes(self) -> bool:
+        """Whether a report, or the use of waivers, is about each payload; if not, those that pass are only counted."""
+        return self._use is not None or any(output.needs_passes for output in self._outputs)
+
+    def passed(self, payloads: int) -> None:
+        """Count so many payloads that break no rule."""
+        self.tally.payloads += payloads
+
+    @property
     def status(self) -> Exit:
         """BROKEN where anything failed the run, else OK; final once the run has ended."""
         return Exit.BROKEN if self.tally.broken else Exit.OK

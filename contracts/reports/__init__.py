@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final, Protocol, TextIO
+from typing import ClassVar, Final, Protocol, TextIO
 
 from contracts.policy import Tally, Verdict
 
 
 class Report(Protocol):
-    """One report being written."""
+    """One report being written. `needs_passes` says whether it tells of payloads that break no rule."""
+
+    needs_passes: ClassVar[bool]
 
     def add(self, verdict: Verdict) -> None:
         """Take the next verdict."""

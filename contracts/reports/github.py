@@ -12,6 +12,8 @@ from contracts.reports.provenance import shown_path
 class GithubReport:
     """Writes one annotation for each finding: an error, a warning, or a notice where it is waived."""
 
+    needs_passes = False
+
     def __init__(self, output: TextIO) -> None:
         self._output = output
 

@@ -61,6 +61,8 @@ def _summary(tally: Tally) -> dict[str, Any]:
 class JsonReport:
     """Writes verdicts as they come, so that a report of a million payloads costs no memory."""
 
+    needs_passes = True
+
     def __init__(self, output: TextIO) -> None:
         self._output, self._digests = output, Digests()
         self._between = "\n  "
@@ -90,6 +92,8 @@ class JsonReport:
 
 class NdjsonReport:
     """Writes one JSON object for each finding as it comes, then one with the sums; `kind` tells them apart."""
+
+    needs_passes = False
 
     def __init__(self, output: TextIO) -> None:
         self._output = output

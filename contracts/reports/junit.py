@@ -18,6 +18,8 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 class JUnitReport:
     """Collects test cases, since the suite's counts stand before them; memory grows with the payloads."""
 
+    needs_passes = True
+
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._cases: list[str] = []

@@ -19,6 +19,8 @@ _MEANINGFUL = re.compile(r"[\\`*_{}\[\]<>#|~&@$!:]|\bwww(?=\.)")
 class MarkdownReport:
     """Collects a table of findings, 200 at most, and writes it under one line that says how the run went."""
 
+    needs_passes = False
+
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._rows: list[str] = []

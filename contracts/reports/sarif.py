@@ -21,6 +21,8 @@ _ROOT: Final = "%SRCROOT%"
 class SarifReport:
     """Collects findings, since rules stand before results; memory grows with the findings, not the payloads."""
 
+    needs_passes = True
+
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._contracts: set[str] = set()

@@ -17,6 +17,8 @@ _COLORS = {"red": 31, "green": 32, "yellow": 33}
 class TextReport:
     """Writes each payload that breaks a rule, then one line of sums. Colour only on a terminal without NO_COLOR."""
 
+    needs_passes = False
+
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._color = output.isatty() and not os.environ.get("NO_COLOR")

@@ -5,7 +5,7 @@ store alone, hash and PUT as the peers do it; `upload and read back` is what the
 which each read-back runs beside the next uploads; `archiver run` is the whole order. MB are 1,000,000 bytes; the best
 peer is the one with the best median. Bundles are random bytes, which no compression helps, or with --text Markdown.
 
-All store the same object: `text/markdown`, which s5cmd and rclone tell from the name, and boto3 is told. SeaweedFS tries
+All store the same object, `text/markdown`: s5cmd and rclone tell that from the name, boto3 is told. SeaweedFS tries
 to compress text, which costs an eighth of its rate.
 """
 

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from contracts import Exit
-from contracts.cli.check import BATCH
+from contracts.cli.check import PIECE_BYTES
 from contracts.cli.jobs import in_order
 from contracts.corpus import cases
+from contracts.reports import FORMATS
 from tests.contracts.builders import ARCHIVED, PREPARED, SPEC_EXAMPLE, SPEC_EXAMPLE_PATH, event
 from tests.contracts.emitter import is_running, wait_for
 
@@ -32,16 +33,31 @@ LINES = [
 ]
 
 
-@pytest.mark.parametrize("report", ["text", "json", "ndjson", "junit", "sarif"])
+@pytest.mark.parametrize("report", FORMATS)
 def test_several_processes_report_what_one_does(report: str, tmp_path: Path, run_contracts: Any) -> None:
     lines = tmp_path / "lines.jsonl"
     lines.write_bytes(b"\n".join(LINES))
-    assert len(LINES) > 2 * BATCH
+    assert lines.stat().st_size > 2 * PIECE_BYTES
 
     expected = run_contracts("check", "--jsonl", "--report", report, lines)
 
     assert expected[0] == Exit.BROKEN
     assert run_contracts("check", "--jsonl", "--report", report, "--jobs", "2", lines) == expected
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_payload_keeps_its_line_however_long_the_lines_before_it_are(
+    jobs: str, end: bytes, tmp_path: Path, run_contracts: Any
+) -> None:
+    written = [*LINES, b"x" * 3 * PIECE_BYTES, *LINES[:10]]
+    lines = tmp_path / "lines.jsonl"
+    lines.write_bytes(end.join(written))
+
+    _, report, _ = run_contracts("check", "--jsonl", "--report", "json", "--jobs", jobs, lines)
+
+    told = [result["source"] for result in json.loads(report)["results"]]
+    assert told == [f"{lines}:{number}" for number, line in enumerate(written, 1) if line.strip()]
 
 
 def test_several_processes_read_files_and_name_those_that_cannot_be_read_in_their_order(run_contracts: Any) -> None:
@@ -94,12 +110,12 @@ def _workers(pid: int) -> list[int]:
 
 @pytest.fixture
 def busy() -> Iterator[subprocess.Popen[bytes]]:
-    """A check by two processes, each of which has answered once; it waits for more lines."""
+    """A check by two processes, each of which has answered once; it waits for the end of a line."""
     words = [CONTRACTS, "check", "--jsonl", "--jobs", "2", "-"]
     pipe = subprocess.PIPE
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True) as process:
         assert process.stdin
-        process.stdin.write(b"\n".join([json.dumps(event(cadence="hourly")).encode(), *[GOOD] * 4 * BATCH, b""]))
+        process.stdin.write(b"\n".join([json.dumps(event(cadence="hourly")).encode(), *[GOOD] * 500, b"{"]))
         process.stdin.flush()
         wait_for(lambda: Path(f"/proc/{process.pid}/wchan").read_text() in READING_A_PIPE)
         yield process
@@ -110,8 +126,9 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everybody gets it
 
 
-def _kill_a_worker(process: subprocess.Popen[bytes]) -> None:
-    os.kill(_workers(process.pid)[0], signal.SIGKILL)
+def _kill_the_workers(process: subprocess.Popen[bytes]) -> None:
+    for worker in _workers(process.pid):
+        os.kill(worker, signal.SIGKILL)
 
 
 def _stop_reading(process: subprocess.Popen[bytes]) -> None:
@@ -123,7 +140,7 @@ def _stop_reading(process: subprocess.Popen[bytes]) -> None:
     ("happens", "status", "said"),
     [
         (_interrupt, Exit.INTERRUPTED, "^interrupted$"),
-        (_kill_a_worker, Exit.INTERRUPTED, "^contracts: worker process [0-9]+ ended with signal 9 .*\n.*--jobs$"),
+        (_kill_the_workers, Exit.INTERRUPTED, "^contracts: worker process [0-9]+ ended with signal 9 .*\n.*--jobs$"),
         (_stop_reading, Exit.INTERRUPTED, "^$"),
         (subprocess.Popen.kill, -signal.SIGKILL, "^$"),
     ],
