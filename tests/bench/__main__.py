@@ -31,7 +31,7 @@ SUITE: dict[str, tuple[str, list[str], list[str]]] = {
         ["--bundles", "1", "--mib", "1024", "--rounds", "5"],
         ["--bundles", "1", "--mib", "64", "--rounds", "2"],
     ),
-    "backlog": ("backlog", [], ["--events", "1000"]),
+    "backlog": ("backlog", [], ["--events", "1000", "--rounds", "2"]),
     "full_archive": ("full_archive", [], ["--references", "2000", "--events", "200", "--rounds", "2"]),
     "latency": ("latency", [], ["--rounds", "2"]),
     "slowdown": ("slowdown", [], ["--rounds", "1"]),
