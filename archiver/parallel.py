@@ -14,7 +14,7 @@ R = TypeVar("R")
 AT_ONCE: Final = 16
 """Reads of small objects that keep a store busy without crowding out the workers."""
 
-_BATCH: Final = 500
+_BATCH: Final = 100
 
 
 async def in_parallel(items: AsyncIterable[T], work: Callable[[T], Awaitable[R]]) -> AsyncIterator[R]:
