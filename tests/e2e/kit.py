@@ -154,6 +154,22 @@ class Kit:
             lambda client: set_up(client, stream=STREAM, consumer="archiver", ack_wait_s=ack_wait_s, apply=False)
         )
 
+    def change_stream(self, **settings: object) -> None:
+        async def steps(client: Client) -> None:
+            jetstream = client.jetstream()
+            config = (await jetstream.stream_info(STREAM)).config
+            await jetstream.update_stream(config.evolve(**settings))
+
+        self.on_the_bus(steps)
+
+    def shorten_window(self) -> None:
+        """Make the stream's duplicate window 0.1 s, the shortest there is.
+
+        In two steps: nats-server 2.15 wakes its timer before it knows the new window, and may wait for the old one.
+        """
+        for seconds in (0.2, 0.1):
+            self.change_stream(duplicate_window=seconds)
+
     def publish(
         self,
         payload: Mapping[str, Any] | bytes,

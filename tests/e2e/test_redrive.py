@@ -116,12 +116,7 @@ def test_broken_off_and_repeated_within_the_window_it_is_stored_once(dead_kit: K
 
 
 def test_broken_off_and_repeated_outside_the_window_it_is_archived_once(dead_kit: Kit) -> None:
-    async def shorten(client: Client) -> None:
-        jetstream = client.jetstream()
-        found = (await jetstream.stream_info(STREAM)).config
-        await jetstream.update_stream(found.evolve(duplicate_window=0.1))  # the shortest there is
-
-    dead_kit.on_the_bus(shorten)
+    dead_kit.shorten_window()
     broken_off_before_the_letter_goes(dead_kit)
 
     # An id that came after those of the redrive leaves the window after them.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from nats.aio.client import Client
-from nats.js.api import StreamConfig
 
 from contracts import Confirmation, publish_confirmed
 from tests.builders import PREPARED
@@ -14,15 +13,6 @@ from tests.faults.ledger import Entry
 from tests.faults.publisher import leave
 
 fault, slow = pytest.mark.fault, pytest.mark.slow_fault
-
-
-def change_stream(rig: Rig, **settings: object) -> None:
-    async def steps(client: Client) -> None:
-        jetstream = client.jetstream()
-        config: StreamConfig = (await jetstream.stream_info(STREAM)).config
-        await jetstream.update_stream(config.evolve(**settings))
-
-    rig.on_the_bus(steps)
 
 
 @pytest.mark.parametrize(
@@ -45,14 +35,14 @@ def test_an_event_that_cannot_be_announced_waits(
     rig: Rig, broken: dict[str, object], whole: dict[str, object], told: str
 ) -> None:
     rig.emit_many(3)
-    change_stream(rig, **broken)
+    rig.change_stream(**broken)
     worker = rig.worker()
     worker.wait_for(told)
     until(lambda: len(rig.objects("refs/")) == 3, "referenced")
     assert rig.consumer().ack_floor.stream_seq == 0
     assert rig.follow_ups() == []
 
-    change_stream(rig, **whole)
+    rig.change_stream(**whole)
 
     rig.settle()
     rig.stop(worker)
@@ -114,7 +104,7 @@ def test_an_event_that_is_published_again_is_archived_once(rig: Rig) -> None:
     rig.judge()
     before = rig.objects()
 
-    change_stream(rig, duplicate_window=0.1)
+    rig.shorten_window()
     leave(rig.spool, outside)  # as an emitter that renders again does
     until(lambda: not publish_again(rig, outside, outside.name).duplicate, "the window is over")
     rig.nats.kill()
