@@ -134,6 +134,14 @@ def test_a_store_that_moves_further_away_has_all_of_them_again_within_ten_second
     assert fewer[-1] == 64, "and then it is clear that they are no faster"
 
 
+@seeds
+def test_a_store_that_moves_very_far_away_has_all_of_them_again_after_six_of_its_own_times(seed: int) -> None:
+    world = World(32, seed=seed)
+    world.run(NEARBY, 5)
+
+    assert world.run(Store(10_000, 1.5), 6 * 1.5)[-1] == 32
+
+
 @given(st.integers(1, 256), st.integers(0, 100))
 def test_after_failures_a_store_that_works_gets_all_of_them_back_within_a_known_number_of_messages(
     most: int, failures: int

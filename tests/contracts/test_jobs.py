@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +127,13 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everybody gets it
 
 
-def _kill_the_workers(process: subprocess.Popen[bytes]) -> None:
-    for worker in _workers(process.pid):
-        os.kill(worker, signal.SIGKILL)
+def _kill_a_worker(process: subprocess.Popen[bytes]) -> None:
+    os.kill(_workers(process.pid)[0], signal.SIGKILL)
+    assert process.stdin
+    more = b"\n".join([b"", *[GOOD] * 500, b""])
+    assert len(more) > 3 * PIECE_BYTES, "a turn for each, whoever is next"
+    with suppress(BrokenPipeError):  # all is over before that
+        os.write(process.stdin.fileno(), more)
 
 
 def _stop_reading(process: subprocess.Popen[bytes]) -> None:
@@ -140,7 +145,7 @@ def _stop_reading(process: subprocess.Popen[bytes]) -> None:
     ("happens", "status", "said"),
     [
         (_interrupt, Exit.INTERRUPTED, "^interrupted$"),
-        (_kill_the_workers, Exit.INTERRUPTED, "^contracts: worker process [0-9]+ ended with signal 9 .*\n.*--jobs$"),
+        (_kill_a_worker, Exit.INTERRUPTED, "^contracts: worker process [0-9]+ ended with signal 9 .*\n.*--jobs$"),
         (_stop_reading, Exit.INTERRUPTED, "^$"),
         (subprocess.Popen.kill, -signal.SIGKILL, "^$"),
     ],
