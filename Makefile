@@ -12,7 +12,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the main job end to end on real servers, then stop them
-	@$(BIN)/python -m tests.demo
+	@$(BIN)/python -m tests.e2e.demo
 
 test: $(READY) ## Run every test, real nats-server and real S3 server included
 	@$(BIN)/python -m pytest -n 3 --dist worksteal

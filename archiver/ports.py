@@ -1,7 +1,7 @@
 """What the pipeline asks of the world: a store, a bundle source, a bus and a clock.
 
-Every store implementation passes `tests/store_suite.py`. Adapters translate their driver's errors
-into those of `archiver.errors`, and never let a driver's exception or retry policy through: how long
+Every store implementation passes `tests/support/store_suite.py`. Adapters translate their driver's errors
+into those of `archiver.core.errors`, and never let a driver's exception or retry policy through: how long
 to try is the pipeline's decision.
 """
 

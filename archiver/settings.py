@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from archiver.core.s3_access import S3Access
 from archiver.core.subjects import SCHEDULE_STREAM, stream_name
+from archiver.stores.s3.access import S3Access
 from contracts import BadInput, NatsAccess, nearest
 
 _PREFIX = "ARCHIVER_"

@@ -12,18 +12,18 @@ from importlib.metadata import version
 
 from structlog.typing import FilteringBoundLogger
 
-from archiver.archive import Archive, Identity
-from archiver.consume import Consumer
 from archiver.core.capabilities import Capabilities
 from archiver.core.limiter import Limiter
-from archiver.core.s3_access import S3Access
-from archiver.health import Health
-from archiver.patience import patiently
-from archiver.pipeline import Pipeline
 from archiver.ports import Announcer, BundleSource, Inbox, ObjectStore
-from archiver.replays import Replays
 from archiver.settings import Settings
-from archiver.watchdog import Watchdog
+from archiver.stores.retrying import patiently
+from archiver.stores.s3.access import S3Access
+from archiver.worker.archive import Archive, Identity
+from archiver.worker.consumer import Consumer
+from archiver.worker.health import Health
+from archiver.worker.pipeline import Pipeline
+from archiver.worker.replays import Replays
+from archiver.worker.watchdog import Watchdog
 
 
 class SystemClock:
@@ -55,15 +55,15 @@ async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIter
 
 def _driver(settings: Settings, access: S3Access) -> ObjectStore:
     if settings.store == "boto3":
-        from archiver.adapters.s3 import Boto3Store
+        from archiver.stores.s3.boto3_store import Boto3Store
 
         return Boto3Store(access)
     if settings.store == "direct":
-        from archiver.adapters.direct_s3 import DirectStore, asks_a_proxy
+        from archiver.stores.s3.direct import DirectStore, asks_a_proxy
 
         if not asks_a_proxy(access):
             return DirectStore(access)
-    from archiver.adapters.obstore_s3 import ObstoreStore
+    from archiver.stores.s3.obstore_s3 import ObstoreStore
 
     return ObstoreStore(access)
 
@@ -74,7 +74,7 @@ async def probe_store(settings: Settings) -> Capabilities:
     Raises:
         StoreUnavailable: a question is left open, also after a few tries.
     """
-    from archiver.adapters.s3_control import BucketControl
+    from archiver.stores.s3.control import BucketControl
 
     control = BucketControl(settings.s3)
     try:

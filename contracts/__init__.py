@@ -19,76 +19,76 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contracts.assertions import assert_conforms
-    from contracts.check import Result, check_payload
-    from contracts.child_process import ChildProcess, find_program
-    from contracts.cli.amounts import Span, When
-    from contracts.cli.run import LazyGroup, run
-    from contracts.cli.table import print_table
-    from contracts.emitters.spool import Spool
-    from contracts.errors import BadInput, Exit, KitError, NothingChecked, ServerDidNotStart, Unreachable
-    from contracts.event import BUNDLE_SOURCE, BundleInfo, PreparedEvent, spool_name
-    from contracts.identity import canonical_json, event_key
-    from contracts.nats_access import NatsAccess
-    from contracts.nats_client import listen
-    from contracts.nats_connection import (
+    from contracts.bus.access import NatsAccess
+    from contracts.bus.child_process import ChildProcess, find_program
+    from contracts.bus.client import listen
+    from contracts.bus.connection import (
         Confirmation,
         close_nats,
         connect_nats,
         publish_confirmed,
     )
-    from contracts.nats_server import NatsServer
-    from contracts.registry import Contract, load_contract
-    from contracts.replay.capture import Capture
-    from contracts.replay.plan import REPLAY
-    from contracts.strict_json import MalformedPayload, parse_payload
-    from contracts.suggestion import nearest
-    from contracts.timestamps import InvalidTimestamp, format_rfc3339, parse_rfc3339
-    from contracts.violation import Severity, Violation
+    from contracts.bus.server import NatsServer
+    from contracts.check import Result, check_payload
+    from contracts.cli.amounts import Span, When
+    from contracts.cli.run import LazyGroup, run
+    from contracts.cli.tables import print_table
+    from contracts.emit.spool import Spool
+    from contracts.errors import BadInput, Exit, KitError, NothingChecked, ServerDidNotStart, Unreachable
+    from contracts.model.did_you_mean import nearest
+    from contracts.model.event import BUNDLE_SOURCE, BundleInfo, PreparedEvent, spool_name
+    from contracts.model.identity import canonical_json, event_key
+    from contracts.model.rfc3339 import InvalidTimestamp, format_rfc3339, parse_rfc3339
+    from contracts.model.strict_json import MalformedPayload, parse_payload
+    from contracts.model.violation import Severity, Violation
+    from contracts.pytest_plugin.assertions import assert_conforms
+    from contracts.replay.events.capture import Capture
+    from contracts.replay.plan.messages import REPLAY
+    from contracts.rules.registry import Contract, load_contract
 
 _HOME = {
-    "BUNDLE_SOURCE": "event",
+    "BUNDLE_SOURCE": "model.event",
     "BadInput": "errors",
-    "BundleInfo": "event",
-    "Capture": "replay.capture",
-    "ChildProcess": "child_process",
-    "Contract": "registry",
+    "BundleInfo": "model.event",
+    "Capture": "replay.events.capture",
+    "ChildProcess": "bus.child_process",
+    "Contract": "rules.registry",
     "Exit": "errors",
-    "InvalidTimestamp": "timestamps",
+    "InvalidTimestamp": "model.rfc3339",
     "KitError": "errors",
-    "MalformedPayload": "strict_json",
-    "NatsAccess": "nats_access",
-    "NatsServer": "nats_server",
+    "MalformedPayload": "model.strict_json",
+    "NatsAccess": "bus.access",
+    "NatsServer": "bus.server",
     "NothingChecked": "errors",
-    "PreparedEvent": "event",
-    "REPLAY": "replay.plan",
+    "PreparedEvent": "model.event",
+    "REPLAY": "replay.plan.messages",
     "Result": "check",
     "ServerDidNotStart": "errors",
-    "Severity": "violation",
+    "Severity": "model.violation",
     "Span": "cli.amounts",
-    "Spool": "emitters.spool",
+    "Spool": "emit.spool",
     "Unreachable": "errors",
-    "Violation": "violation",
+    "Violation": "model.violation",
     "When": "cli.amounts",
-    "Confirmation": "nats_connection",
+    "Confirmation": "bus.connection",
     "LazyGroup": "cli.run",
-    "assert_conforms": "assertions",
-    "canonical_json": "identity",
+    "assert_conforms": "pytest_plugin.assertions",
+    "canonical_json": "model.identity",
     "check_payload": "check",
-    "close_nats": "nats_connection",
-    "connect_nats": "nats_connection",
-    "event_key": "identity",
-    "format_rfc3339": "timestamps",
-    "find_program": "child_process",
-    "listen": "nats_client",
-    "load_contract": "registry",
-    "nearest": "suggestion",
-    "parse_payload": "strict_json",
-    "parse_rfc3339": "timestamps",
-    "print_table": "cli.table",
-    "publish_confirmed": "nats_connection",
+    "close_nats": "bus.connection",
+    "connect_nats": "bus.connection",
+    "event_key": "model.identity",
+    "format_rfc3339": "model.rfc3339",
+    "find_program": "bus.child_process",
+    "listen": "bus.client",
+    "load_contract": "rules.registry",
+    "nearest": "model.did_you_mean",
+    "parse_payload": "model.strict_json",
+    "parse_rfc3339": "model.rfc3339",
+    "print_table": "cli.tables",
+    "publish_confirmed": "bus.connection",
     "run": "cli.run",
-    "spool_name": "event",
+    "spool_name": "model.event",
 }
 
 __all__ = [

@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from contracts.declared import Group, group
-from contracts.places import walk
-from contracts.registry import Contract, load_contract, subjects
-from contracts.schema_rules import ROOT, phrase, rule_of
-from contracts.strict_json import USUAL_LIMITS, MalformedPayload, parse_payload
-from contracts.suggestion import nearest
-from contracts.timestamps import is_rfc3339
-from contracts.violation import Rule, Severity, Violation, key_token, pointer, show, withhold
+from contracts.model.did_you_mean import nearest
+from contracts.model.json_pointer import walk
+from contracts.model.rfc3339 import is_rfc3339
+from contracts.model.strict_json import USUAL_LIMITS, MalformedPayload, parse_payload
+from contracts.model.violation import Rule, Severity, Violation, key_token, pointer, show, withhold
+from contracts.rules.compiled import Group, group
+from contracts.rules.registry import Contract, load_contract, subjects
+from contracts.rules.schema import ROOT, phrase, rule_of
 
 Profile = Literal["emitter", "consumer"]
 """Who asks: an emitter may send only what the contract names; a consumer reads on past what it does not know."""

@@ -6,7 +6,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["pytester", "tests.servers", "tests.inner_pytest"]
+pytest_plugins = ["pytester", "tests.support.servers", "tests.support.inner_pytest"]
 
 settings.register_profile("default", deadline=None)  # a busy machine is no failure
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)

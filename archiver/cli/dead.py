@@ -18,7 +18,7 @@ from archiver.settings import load_settings, nats_access
 from contracts import BadInput, Exit, NothingChecked, When, close_nats, connect_nats, format_rfc3339, print_table
 
 if TYPE_CHECKING:
-    from archiver.adapters.dead_letters import DeadLetters, Filed
+    from archiver.bus.dead_letters import DeadLetters, Filed
 
 _LONGEST_CELL = 64
 _HEADERS = ("number", "filed at", "reason", "subject", "was", "deliveries", "repo", "agent")
@@ -133,7 +133,7 @@ async def _show(number: int, output: Path | None, *, with_payload: bool, as_json
 
 
 async def _redrive(numbers: Iterable[int], reason: str | None) -> Exit:
-    from archiver.adapters.dead_letters import LetterMissing, NotRedriven
+    from archiver.bus.dead_letters import LetterMissing, NotRedriven
 
     left = False
     async with _dead_letters() as dead_letters:
@@ -153,7 +153,7 @@ async def _redrive(numbers: Iterable[int], reason: str | None) -> Exit:
 
 
 async def _drop(numbers: Iterable[int], *, yes: bool) -> Exit:
-    from archiver.adapters.dead_letters import LetterMissing
+    from archiver.bus.dead_letters import LetterMissing
 
     there, missing = [], False
     async with _dead_letters() as dead_letters:
@@ -175,7 +175,7 @@ async def _drop(numbers: Iterable[int], *, yes: bool) -> Exit:
 
 @asynccontextmanager
 async def _dead_letters() -> AsyncIterator[DeadLetters]:
-    from archiver.adapters.dead_letters import DeadLetters
+    from archiver.bus.dead_letters import DeadLetters
 
     settings = load_settings()
     client = await connect_nats(nats_access(), name="archiver dead")

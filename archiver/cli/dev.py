@@ -25,7 +25,7 @@ def dev(data: Path | None, bucket: str) -> Exit:
       eval "$(cat DATA/environment)"    or paste what is printed
       archiver init && archiver run
     """
-    from archiver.embedded import NatsServer, S3Server
+    from archiver.dev_servers import NatsServer, S3Server
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import click
 
-from archiver.core.checkup import (
+from archiver.core.errors import BucketMissing, StoreRefuses
+from archiver.core.health_checks import (
     Check,
     Verdict,
     capability_checks,
@@ -25,7 +26,6 @@ from archiver.core.checkup import (
     lock_check,
     versioning_check,
 )
-from archiver.errors import BucketMissing, StoreRefuses
 from archiver.settings import Settings, load_settings, nats_access
 from contracts import Exit, KitError, NatsAccess, close_nats, connect_nats
 
@@ -67,7 +67,7 @@ def doctor(*, as_json: bool) -> Exit:
 
 
 def _store(settings: Settings) -> list[Check]:
-    from archiver.adapters.s3_control import BucketControl, NotOffered
+    from archiver.stores.s3.control import BucketControl, NotOffered
 
     checks: list[Check] = []
 
@@ -103,7 +103,7 @@ def _store(settings: Settings) -> list[Check]:
 
 
 async def _bus(settings: Settings, access: NatsAccess) -> Checks:
-    from archiver.adapters.jetstream_setup import clock_skew_s, examine
+    from archiver.bus.setup import clock_skew_s, examine
 
     group = f"NATS at {access.place}"
     try:

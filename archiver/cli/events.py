@@ -14,8 +14,8 @@ from archiver.settings import Settings, load_settings
 from contracts import Exit, NothingChecked, Spool, When
 
 if TYPE_CHECKING:
-    from archiver.history import Span
-    from archiver.reading import Entry, Stray
+    from archiver.maintenance.history import Span
+    from archiver.maintenance.reading import Entry, Stray
 
 
 @click.command()
@@ -44,17 +44,17 @@ def events(
     What cannot be written is named on the error stream with what to do, and makes the exit status 1. In a pipe
     that status is lost without `set -o pipefail`.
     """
-    from archiver.history import Span
+    from archiver.maintenance.history import Span
 
     return asyncio.run(_events(load_settings(), Span(repo, agent, since, until), spool))
 
 
 async def _events(settings: Settings, span: Span, directory: Path | None) -> Exit:
-    from archiver.errors import DigestMismatch, NotArchived
-    from archiver.history import capture_of, history
-    from archiver.parallel import in_turn
-    from archiver.reading import Stray
-    from archiver.respool import respool
+    from archiver.core.errors import DigestMismatch, NotArchived
+    from archiver.maintenance.history import capture_of, history
+    from archiver.maintenance.reading import Stray
+    from archiver.maintenance.respool import respool
+    from archiver.stores.parallel import in_turn
     from archiver.wiring import open_store
 
     spool = None if directory is None else Spool(directory)

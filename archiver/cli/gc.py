@@ -15,7 +15,7 @@ from archiver.settings import Settings, load_settings
 from contracts import Exit, Span
 
 if TYPE_CHECKING:
-    from archiver.sweep import Swept
+    from archiver.maintenance.gc import Swept
 
 
 @click.command()
@@ -39,7 +39,7 @@ def gc(older_than: timedelta, *, execute: bool) -> Exit:
 
 
 async def _gc(settings: Settings, older_than: timedelta, *, execute: bool) -> Exit:
-    from archiver.sweep import Sweep
+    from archiver.maintenance.gc import Sweep
     from archiver.wiring import SystemClock, open_store
 
     async with open_store(settings) as store:

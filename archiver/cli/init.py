@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from archiver.errors import BucketMissing
+from archiver.core.errors import BucketMissing
 from archiver.settings import Settings, load_settings, nats_access
 from contracts import Exit, NatsAccess, close_nats, connect_nats
 
@@ -25,7 +25,7 @@ def init(*, create_bucket: bool, apply: bool) -> Exit:
     # Looked for first: who may write to a bucket may not always make one.
     found = "there"
     if create_bucket and asyncio.run(_is_missing(settings)):
-        from archiver.adapters.s3_control import BucketControl
+        from archiver.stores.s3.control import BucketControl
 
         control = BucketControl(settings.s3)
         try:
@@ -47,8 +47,8 @@ async def _is_missing(settings: Settings) -> bool:
 
 
 async def _init(settings: Settings, access: NatsAccess, bucket: str, *, apply: bool) -> Exit:
-    from archiver.adapters.jetstream_setup import set_up
-    from archiver.adapters.object_store import ensure_object_store
+    from archiver.bundles.nats_object_store import ensure_object_store
+    from archiver.bus.setup import set_up
     from archiver.wiring import open_store
 
     async with open_store(settings):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.cli.progress import clear, progress
-from archiver.errors import StoreUnavailable
+from archiver.core.errors import StoreUnavailable
 from archiver.settings import Settings, load_settings
 from contracts import Exit, NothingChecked, Span, When
 
 if TYPE_CHECKING:
-    from archiver.core.flaws import Flaw
-    from archiver.verification import Selection, Verification
+    from archiver.core.damage import Flaw
+    from archiver.maintenance.verify import Selection, Verification
 
 
 @click.command()
@@ -53,7 +53,7 @@ def verify(
     Exit status: 0 whole (or mended), 1 damaged, 3 nothing is there,
     4 the store failed (what was found until then is reported)
     """
-    from archiver.verification import Selection
+    from archiver.maintenance.verify import Selection
 
     if seed is not None and sample is None:
         raise click.UsageError("--seed is of use with --sample only")
@@ -138,9 +138,9 @@ class _Report:
 
 
 async def _verify(settings: Settings, selection: Selection, grace: timedelta, *, repair: bool, as_json: bool) -> Exit:
-    from archiver.adapters.spool import SpoolSource
-    from archiver.repair import Mender
-    from archiver.verification import Verification
+    from archiver.bundles.spool import SpoolSource
+    from archiver.maintenance.repair import Mender
+    from archiver.maintenance.verify import Verification
     from archiver.wiring import SystemClock, open_store
 
     async with open_store(settings) as store:

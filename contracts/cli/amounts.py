@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import click
 
-from contracts.timestamps import InvalidTimestamp, parse_rfc3339
+from contracts.model.rfc3339 import InvalidTimestamp, parse_rfc3339
 
 _NUMBER = r"(\d{1,9}(?:\.\d{1,6})?)"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -15,10 +15,10 @@ import click
 
 from contracts.check import Profile, Result, check_payload
 from contracts.cli.reporting import ReportOptions, report_options, reporting
-from contracts.corpus import is_case, read_case
 from contracts.errors import BadInput, Exit, NothingChecked
-from contracts.registry import Contract, load_contract
-from contracts.violation import Severity, Violation, printable
+from contracts.fixtures.corpus import is_case, read_case
+from contracts.model.violation import Severity, Violation, printable
+from contracts.rules.registry import Contract, load_contract
 
 PIECE_BYTES: Final = 1 << 16
 """How many bytes of lines travel to another process at once: some milliseconds of checking for each round trip."""

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from contracts.emitters.emit import Emission, prepare_emission, publish_spooled
-from contracts.emitters.program import PrepareCommand
-from contracts.emitters.spool import Spool
+from contracts.emit.emit import Emission, prepare_emission, publish_spooled
+from contracts.emit.program import PrepareCommand
+from contracts.emit.spool import Spool
 from contracts.errors import BadInput, Exit, NothingChecked, Unreachable
 
 _SPOOL = click.option(
@@ -139,9 +139,9 @@ def _publish(url: str | None, spool: Spool, events: Callable[[], list[Path]], bu
 
     The program runs between two runs of the loop, not in a thread: an interrupt must end it at once.
     """
-    from contracts.nats_access import NatsAccess
-    from contracts.nats_connection import close_nats, connect_nats, publish_confirmed
-    from contracts.object_store import put_bundle, require_bucket
+    from contracts.bus.access import NatsAccess
+    from contracts.bus.connection import close_nats, connect_nats, publish_confirmed
+    from contracts.bus.object_store import put_bundle, require_bucket
 
     access = NatsAccess.from_environment(os.environ, url=url)
     if access is None:

@@ -14,10 +14,10 @@ import click
 
 from contracts.cli.run import LazyGroup
 from contracts.errors import BadInput, Exit
-from contracts.registry import Contract, load_contract, subjects
+from contracts.rules.registry import Contract, load_contract, subjects
 
 if TYPE_CHECKING:
-    from contracts.mutations.score import Score
+    from contracts.fixtures.mutations.score import Score
 
 CONTRACT = click.option(
     "--contract", "name", metavar="SUBJECT[@VERSION]", help="This contract only.  [default: every one]"
@@ -32,8 +32,8 @@ CONTRACT = click.option(
         "mutate": "contracts.cli.fixtures:mutate",
         "seal": "contracts.cli.fixtures:seal",
         "verify": "contracts.cli.fixtures:verify",
-        "generate": "contracts.cli.fixtures_new:generate",
-        "record": "contracts.cli.record:record",
+        "generate": "contracts.cli.fixtures_generate:generate",
+        "record": "contracts.cli.fixtures_record:record",
     },
 )
 def fixtures() -> None:
@@ -58,8 +58,8 @@ def refuse_in_ci(why: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 def list_fixtures(name: str | None, *, as_json: bool) -> None:
     """List every fixture: folder, name, the rules that it breaks, and why it is there."""
-    from contracts.cli.table import print_table
-    from contracts.corpus import cases
+    from contracts.cli.tables import print_table
+    from contracts.fixtures.corpus import cases
 
     found = [case for contract in chosen(name) for case in cases(contract.name)]
     if as_json:
@@ -98,8 +98,8 @@ def list_fixtures(name: str | None, *, as_json: bool) -> None:
 )
 def coverage(name: str | None, *, least_percent: float) -> Exit:
     """Count what the fixtures show of each field, value, form and rule, and name every gap."""
-    from contracts.cli.table import print_table
-    from contracts.coverage import demands
+    from contracts.cli.tables import print_table
+    from contracts.fixtures.coverage import demands
 
     too_little = False
     for contract in chosen(name):
@@ -128,7 +128,7 @@ def coverage(name: str | None, *, least_percent: float) -> Exit:
 )
 def mutate(name: str | None, *, folder: Path | None) -> Exit:
     """Break every valid fixture in every single-rule way, and prove that the contract catches each."""
-    from contracts.mutations.score import score
+    from contracts.fixtures.mutations.score import score
 
     missed = False
     for contract in chosen(name):
@@ -146,7 +146,7 @@ def mutate(name: str | None, *, folder: Path | None) -> Exit:
 
 
 def _show_score(contract: Contract, result: Score) -> None:
-    from contracts.cli.table import print_table
+    from contracts.cli.tables import print_table
 
     click.echo(contract.name)
     rules = [*contract.rules, *(rule for rule in result.survivors if rule not in contract.rules)]
@@ -189,7 +189,7 @@ _NOT_IN_NAMES = str.maketrans({"/": "-", "[": "", "]": ""})
 @CONTRACT
 def seal(name: str | None) -> None:
     """Write the digest of every fixture into SEALS.json, after somebody has looked at them. Refused in CI."""
-    from contracts.seals import seal as write_seals
+    from contracts.fixtures.seals import seal as write_seals
 
     refuse_in_ci("a seal says that somebody has looked at the fixtures")
     for contract in chosen(name):
@@ -200,7 +200,7 @@ def seal(name: str | None) -> None:
 @CONTRACT
 def verify(name: str | None) -> Exit:
     """Name every fixture that was edited, is missing or was never sealed."""
-    from contracts.seals import breaches
+    from contracts.fixtures.seals import breaches
 
     broken = False
     for contract in chosen(name):

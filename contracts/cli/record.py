@@ -1,117 +1,135 @@
-"""`contracts fixtures record`: captured events as fixtures, with their provenance."""
+"""`contracts record`: events as captures, one a line."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
-from contracts.cli.fixtures import refuse_in_ci
+from contracts.bus.access import NatsAccess
+from contracts.cli.amounts import When
 from contracts.errors import BadInput, Exit, NothingChecked
-from contracts.registry import load_contract
+from contracts.model.violation import printable
 
 if TYPE_CHECKING:
-    from contracts.observe.observation import Observation
-    from contracts.observe.verify import Emitter
-    from contracts.record import Recording
+    from contracts.replay.events.capture import Found
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE... | -")
+@click.argument("source", metavar="nats://HOST/SUBJECT | FILE | -")
+@click.option("--into", required=True, metavar="FILE.jsonl", help="A new file, or '-' for standard output.")
+@click.option("--stream", help="Record what this JetStream stream holds now, instead of listening to the subject.")
+@click.option("--since", type=When(), help="Of the stream, from this day, time, or long ago (2h) on.")
+@click.option("--from-seq", type=click.IntRange(min=1), metavar="N", help="Of the stream, from this sequence on.")
+@click.option("--until", type=When(), help="Only what came before this time.")
+@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N messages.")
 @click.option(
-    "--into", "folder", type=click.Path(file_okay=False, path_type=Path), required=True, help="Directory to write to."
+    "--until-idle",
+    "idle_s",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="When listening, stop after so long without a message.",
 )
-@click.option(
-    "--emitter-version", metavar="TEXT", required=True, help="Version of the emitter that was captured; provenance."
-)
-@click.option(
-    "--contract", "name", metavar="SUBJECT[@VERSION]", help="Contract of the events.  [default: what each names]"
-)
-@click.option("--trigger", metavar="CMD", help="Command that makes the emitter speak; run once the server listens.")
-@click.option("--count", type=click.IntRange(min=1), help="How many events are enough.  [default: 1]")
-@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Limit for one run.  [default: 30]")
-@click.option("--stream", help="Record from this JetStream stream instead of core NATS.")
 def record(
-    sources: tuple[str, ...],
+    source: str,
     *,
-    folder: Path,
-    emitter_version: str,
-    name: str | None,
-    trigger: str | None,
-    count: int | None,
-    timeout: float | None,
+    into: str,
     stream: str | None,
+    since: datetime | None,
+    from_seq: int | None,
+    until: datetime | None,
+    count: int | None,
+    idle_s: float | None,
 ) -> Exit:
-    """Record captured events as fixtures, with their provenance. Refused in CI.
+    """Record events into FILE.jsonl, a capture a line, for `contracts replay --from-file`.
 
-    A SOURCE is a file, a directory, JSONL, '-', or a URI as `contracts verify-emitter` takes it. Where it takes
-    scenarios, --into is their folder, and each one's golden event.json is recorded anew. Secrets and URL credentials
-    are taken out and noted in provenance.json, as are the rules that an event breaks; repeats are counted, not kept.
+    The SOURCE is a NATS subject that is listened to, with --stream a slice of a stream, or a file of payloads or
+    captures. Secrets and URL credentials are taken out and noted; what is no event is left out and told.
     """
-    from contracts.record import record as recorded
+    from itertools import islice
 
-    refuse_in_ci("a golden event is captured by somebody who looks at it")
-    contract = load_contract(name) if name else None
-    emitters = [_emitter(source, trigger, count, timeout, stream) for source in sources]
+    from contracts.replay.events.capture import Capture
+    from contracts.replay.events.recorder import recorded
 
-    def take(seen: list[Observation]) -> Recording:
-        return recorded(seen, emitter_version=emitter_version, now=lambda: datetime.now(UTC), contract=contract)
+    if "://" in source:
+        found = _from_nats(source, stream, since, from_seq, until, count, idle_s)
+    else:
+        if any(each is not None for each in (stream, since, from_seq, until, idle_s)):
+            raise BadInput("a file has no --stream, --since, --from-seq, --until or --until-idle\n  leave them out")
+        from contracts.replay.events.sources import from_file
 
-    plain = [emitter for emitter in emitters if not emitter.takes_scenarios]
-    for emitter in emitters:
-        if emitter.takes_scenarios:
-            _record_goldens(emitter, folder, take)
-    return _record_plain(plain, folder, take) if plain else Exit.OK
-
-
-def _emitter(source: str, trigger: str | None, count: int | None, timeout: float | None, stream: str | None) -> Emitter:
-    from contracts.config import EmitterConfig
-    from contracts.observe.configured import emitter_of
-
-    uri = source if source == "-" or ":" in source else f"file:{source}"
-    told = EmitterConfig(uri=uri, trigger=trigger, count=count, timeout=timeout, stream=stream)
-    return emitter_of(told, os.environ)
-
-
-def _record_plain(emitters: list[Emitter], folder: Path, take: Callable[[list[Observation]], Recording]) -> Exit:
-    from contracts.observe.verify import observe
-    from contracts.record import keep
-
-    recording = take([each for emitter in emitters for each in observe(emitter).observations])
-    for left_out in recording.left_out:
-        click.echo(f"left out: {left_out}", err=True)
-    if not recording.entries:
-        raise NothingChecked("there is no event to record\n  expected a JSON object, or one a line")
-    new = keep(recording, folder)
-    for entry in recording.entries.values():
-        click.echo(f"{entry['file']}: {_notes(entry)}")
-    click.echo(f"{new} new, {len(recording.entries) - new} recorded before, {len(recording.left_out)} left out")
-    return Exit.BROKEN if recording.left_out else Exit.OK
+        found = from_file(source)
+    events = scrubbed = left_out = 0
+    with _opened(into) as file:
+        for each in recorded(islice(found, count)):
+            if isinstance(each, Capture):
+                file.write(each.to_line())
+                events += 1
+                scrubbed += bool(each.scrubbed)
+                for at, rule in each.scrubbed:
+                    click.echo(f"scrubbed: {printable(each.origin)}: {printable(at)} ({rule})", err=True)
+            else:
+                left_out += 1
+                click.echo(f"left out: {printable(each.where)}: {', '.join(each.rules)}", err=True)
+        if not events:
+            raise NothingChecked(f"there is no event to record, and {left_out:,} messages were none")
+    click.echo(f"{events:,} events into {into}, {scrubbed:,} scrubbed, {left_out:,} left out", err=True)
+    return Exit.BROKEN if left_out else Exit.OK
 
 
-def _record_goldens(emitter: Emitter, folder: Path, take: Callable[[list[Observation]], Recording]) -> None:
-    """Run the emitter for each scenario of a folder, and make what it says the scenario's golden event."""
-    from contracts.observe.scenarios import load_scenarios, staged
-    from contracts.observe.verify import observe
-    from contracts.record import keep_golden
+def _from_nats(
+    url: str,
+    stream: str | None,
+    since: datetime | None,
+    from_seq: int | None,
+    until: datetime | None,
+    count: int | None,
+    idle_s: float | None,
+) -> Iterator[Found]:
+    from contracts.replay.events.nats_source import Listening, Slice, listen, read_slice
 
-    for scenario in load_scenarios("", folder):
-        with staged(scenario) as stage:
-            observed = observe(emitter, stage)
-        faults = [str(violation) for violation in observed.violations]
-        recording = take(list(observed.observations))
-        if faults or recording.left_out or len(recording.entries) != 1:
-            told = "; ".join(faults or recording.left_out) or f"{len(recording.entries)} events"
-            raise BadInput(f"cannot record {scenario.name}: expected one event, found {told}")
-        keep_golden(recording, scenario.folder)
-        (entry,) = recording.entries.values()
-        click.echo(f"{scenario.golden_path}: {_notes(entry)}")
+    parts = urlsplit(url)
+    subject = parts.path.removeprefix("/")
+    access = NatsAccess.from_environment(os.environ, url=parts._replace(path="").geturl())
+    assert access is not None
+    if stream is not None:
+        if idle_s is not None:
+            raise BadInput("--until-idle is for a subject that is listened to; a stream ends where it ends now")
+        if since is not None and from_seq is not None:
+            raise BadInput("--since and --from-seq exclude each other: both say where the slice begins")
+        return read_slice(access, Slice(stream, subject or ">", since, from_seq, until), name="contracts record")
+    if since is not None or from_seq is not None:
+        raise BadInput("--since and --from-seq need --stream: core NATS keeps nothing")
+    tokens = subject.split(".")
+    if not all(tokens) or ">" in tokens[:-1] or len(subject.split()) != 1:
+        raise BadInput(f"{subject!r} is not a subject; expected nats://host:port/subject")
+    if count is None and idle_s is None and until is None:
+        raise BadInput("listening never ends by itself\n  give --count, --until-idle or --until")
+    return listen(access, Listening(subject, count, idle_s, until), name="contracts record")
 
 
-def _notes(entry: Mapping[str, Any]) -> str:
-    notes = [f"scrubbed {each['pointer']} ({each['rule']})" for each in entry["scrubbed"]]
-    return ", ".join([*notes, *(f"breaks {rule}" for rule in entry["breaks"])]) or "as it came"
+@contextmanager
+def _opened(into: str) -> Iterator[IO[bytes]]:
+    """Open what is recorded into; a file in which nothing was written goes again."""
+    if into == "-":
+        yield sys.stdout.buffer
+        return
+    path = Path(into)
+    try:
+        with path.open("xb") as file:
+            try:
+                yield file
+            finally:
+                if not file.tell():
+                    path.unlink()
+    except FileExistsError:
+        raise BadInput(f"{into} is there already\n  name a new file: captures are never overwritten") from None
+    except OSError as error:
+        raise BadInput(f"cannot write {into}: {error.strerror or error}") from None

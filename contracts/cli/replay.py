@@ -21,9 +21,9 @@ from contracts.cli.replay_run import carry_out
 from contracts.errors import BadInput, Exit, NothingChecked
 
 if TYPE_CHECKING:
-    from contracts.replay.plan import Run
-    from contracts.replay.planning import Digest, Wanted
-    from contracts.replay.target import Target
+    from contracts.replay.plan.messages import Run
+    from contracts.replay.plan.planner import Digest, Wanted
+    from contracts.replay.target.rails import Target
 
 _GROUPS: Final = {
     "What to send (one of the first three; golden fixtures by default)": (
@@ -139,10 +139,10 @@ def replay(target: str | None, *, execute: bool, live: str | None, resume: Path 
         return _resume(resume, target, live=live, given=given)
     if target is None:
         raise click.UsageError("Missing argument 'TARGET': a name under [targets] in contracts.toml")
-    from contracts.config import find_config
-    from contracts.replay.plan import PLAN, write_plan
-    from contracts.replay.planning import Digest, planned
-    from contracts.replay.target import find_target, refuse_live
+    from contracts.config.values import find_config
+    from contracts.replay.plan.messages import PLAN, write_plan
+    from contracts.replay.plan.planner import Digest, planned
+    from contracts.replay.target.rails import find_target, refuse_live
 
     refuse_orphans(given)
     place = find_target(find_config(Path.cwd(), os.environ), target, os.environ)
@@ -167,8 +167,8 @@ def replay(target: str | None, *, execute: bool, live: str | None, resume: Path 
 
 def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> None:
     """Show the plan, and end here where a rail stands in the way."""
-    from contracts.replay.look import look_at
-    from contracts.replay.target import refuse_live
+    from contracts.replay.target.liveness import look_at
+    from contracts.replay.target.rails import refuse_live
 
     show_plan(source, wanted, digest)
     if digest.refused:
@@ -181,10 +181,10 @@ def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> N
 
 def _resume(folder: Path, target: str | None, *, live: str | None, given: dict[str, Any]) -> Exit:
     """Go on with a run, after its rails were checked again: hours may have passed."""
-    from contracts.config import find_config
-    from contracts.replay.look import look_at
-    from contracts.replay.plan import read_messages, read_run
-    from contracts.replay.target import refuse_live, same_target
+    from contracts.config.values import find_config
+    from contracts.replay.plan.messages import read_messages, read_run
+    from contracts.replay.target.liveness import look_at
+    from contracts.replay.target.rails import refuse_live, same_target
 
     context = click.get_current_context()
     kept = {"target", "live", "resume", "concurrency", "await_s", "spool", "execute"}
@@ -208,17 +208,17 @@ def _send(folder: Path, target: Target, given: dict[str, Any]) -> Exit:
 
 
 def _copy_bundles(folder: Path, directory: Path) -> None:
-    from contracts.emitters.spool import Spool
-    from contracts.replay.bundles import copy_bundles
+    from contracts.emit.spool import Spool
+    from contracts.replay.plan.bundles import copy_bundles
 
     copied, missing = copy_bundles(folder, Spool(directory))
     click.echo(f"bundles   {copied:,} under their new names in {directory}, {missing:,} not there", err=True)
 
 
 def _wanted(target: Target, given: dict[str, Any]) -> Wanted:
-    from contracts.replay.planning import Wanted
-    from contracts.replay.rewrite import Rewriting
-    from contracts.replay.shape import Shape
+    from contracts.replay.plan.planner import Wanted
+    from contracts.replay.plan.rewrite import Rewriting
+    from contracts.replay.plan.schedule import Shape
 
     return Wanted(
         target=target,
@@ -238,8 +238,8 @@ def _wanted(target: Target, given: dict[str, Any]) -> Wanted:
 
 
 def _run(run_id: str, wanted: Wanted, digest: Digest) -> Run:
-    from contracts.replay.plan import Run
-    from contracts.timestamps import format_rfc3339
+    from contracts.model.rfc3339 import format_rfc3339
+    from contracts.replay.plan.messages import Run
 
     return Run(
         run_id=run_id,

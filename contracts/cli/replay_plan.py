@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from contracts.bus.access import NatsAccess
 from contracts.errors import BadInput, KitError
-from contracts.nats_access import NatsAccess
-from contracts.registry import load_contract
-from contracts.violation import printable
+from contracts.model.violation import printable
+from contracts.rules.registry import load_contract
 
 if TYPE_CHECKING:
-    from contracts.replay.capture import Found
-    from contracts.replay.planning import Digest, Wanted
-    from contracts.replay.shape import Shape
+    from contracts.replay.events.capture import Found
+    from contracts.replay.plan.planner import Digest, Wanted
+    from contracts.replay.plan.schedule import Shape
 
 _EMITTED: Final = "kaizen.schedule.prepared"
 _NEEDS: Final = {
@@ -86,7 +86,7 @@ def chosen_source(given: Mapping[str, Any], environment: Mapping[str, str]) -> S
     Raises:
         BadInput: more than one, or no server for a stream.
     """
-    from contracts.replay.sources import from_file, from_fixtures
+    from contracts.replay.events.sources import from_file, from_fixtures
 
     named = [name for name in ("fixtures", "file", "stream") if given[name] is not None]
     if len(named) > 1:
@@ -101,7 +101,7 @@ def chosen_source(given: Mapping[str, Any], environment: Mapping[str, str]) -> S
 
 
 def _stream(given: Mapping[str, Any], environment: Mapping[str, str]) -> Source:
-    from contracts.replay.bus import Slice, read_slice
+    from contracts.replay.events.nats_source import Slice, read_slice
 
     access = NatsAccess.from_environment(environment, url=given["url"])
     if access is None:

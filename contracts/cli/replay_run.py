@@ -1,4 +1,4 @@
-"""Carry a replay out with `contracts.replay.run`, show how far it is, and what it came to."""
+"""Carry a replay out with `contracts.replay.send.run`, show how far it is, and what it came to."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Final
 import click
 
 from contracts.errors import Exit, KitError
-from contracts.replay.plan import read_run
-from contracts.replay.target import Target
+from contracts.replay.plan.messages import read_run
+from contracts.replay.target.rails import Target
 
 REPORT: Final = "report.json"
 """The machine report's name in the folder of its run."""
@@ -29,8 +29,8 @@ def carry_out(folder: Path, target: Target, *, concurrency: int, await_archived_
     if (folder / REPORT).exists():
         click.echo(f"complete  nothing is left to send: {folder / REPORT} says what it came to")
         return Exit.OK if json.loads((folder / REPORT).read_bytes())["passes"] else Exit.BROKEN
-    from contracts.cli.table import print_table
-    from contracts.replay.run import execute
+    from contracts.cli.tables import print_table
+    from contracts.replay.send.run import execute
 
     run, next_step = read_run(folder), f"go on with it: contracts replay --resume {folder}"
     with click.progressbar(

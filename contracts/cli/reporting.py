@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 import click
 
 from contracts.check import Result
-from contracts.config_file import find_config_file, read_text
+from contracts.config.discovery import find_config_file, read_text
 from contracts.errors import BadInput, Exit, KitError
-from contracts.policy import Policy, Tally
-from contracts.registry import load_contract
+from contracts.model.did_you_mean import nearest
+from contracts.model.secrets import mask
+from contracts.model.violation import Rule, Severity, covers, printable
 from contracts.reports import FORMATS, Report, make_report
-from contracts.secrets import mask
-from contracts.suggestion import nearest
-from contracts.violation import Rule, Severity, covers, printable
+from contracts.rules.registry import load_contract
+from contracts.verdict.policy import Policy, Tally
 
 if TYPE_CHECKING:  # imported where needed: the start of `contracts check` is counted in milliseconds
-    from contracts.config import Config
-    from contracts.waivers import WaiverUse
+    from contracts.config.values import Config
+    from contracts.verdict.waivers import WaiverUse
 
 _MOST_FIXTURE_BYTES: Final = 1 << 20  # sixteen payloads of the largest size; lines of more are not looked up
 
@@ -82,7 +82,7 @@ class ReportOptions(NamedTuple):
         """What the configuration file says; without one, a `Config` that says nothing."""
         if self.configured is not None:
             return self.configured
-        from contracts.config import Config
+        from contracts.config.values import Config
 
         return Config()
 
@@ -113,7 +113,7 @@ def _completed(flags: ReportOptions, fail_on: str | None) -> ReportOptions:
     path = find_config_file(Path.cwd())
     if path is None:
         return flags
-    from contracts.config import read_config
+    from contracts.config.values import read_config
 
     config = read_config(path, os.environ)
     return ReportOptions(
@@ -222,7 +222,7 @@ def _require_known(pattern: str, known: Collection[str]) -> None:
 def _with_waivers(policy: Policy, path: Path, known: Collection[str]) -> tuple[Policy, WaiverUse]:
     from datetime import UTC, datetime
 
-    from contracts.waivers import WaiverUse, parse_waivers
+    from contracts.verdict.waivers import WaiverUse, parse_waivers
 
     today = datetime.now(UTC).date()
     waivers = parse_waivers(read_text(path), where=str(path), rules=known)

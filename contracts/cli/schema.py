@@ -21,7 +21,7 @@ def report() -> None:
 @schema.command()
 def replay() -> None:
     """Print the schema of the report that `contracts replay` leaves in the folder of its run."""
-    from contracts.replay.report import SCHEMA_FILE
+    from contracts.replay.send.report import SCHEMA_FILE
 
     click.echo(SCHEMA_FILE.read_text("utf-8"), nl=False)
 
@@ -29,7 +29,7 @@ def replay() -> None:
 @schema.command()
 def config() -> None:
     """Print the schema of contracts.toml, and of [tool.contracts] in pyproject.toml."""
-    from contracts.config import SCHEMA_FILE
+    from contracts.config.values import SCHEMA_FILE
 
     click.echo(SCHEMA_FILE.read_text("utf-8"), nl=False)
 
@@ -38,7 +38,7 @@ def config() -> None:
 @click.argument("subject", metavar="SUBJECT[@VERSION]")
 def contract(subject: str) -> None:
     """Print the schema of a contract's payload."""
-    from contracts.registry import load_contract
+    from contracts.rules.registry import load_contract
 
     click.echo((load_contract(subject).folder / "schema.json").read_text("utf-8"), nl=False)
 
@@ -54,7 +54,7 @@ def openapi(subject: str, path: str) -> None:
     import json
 
     from contracts.errors import BadInput
-    from contracts.registry import load_contract
+    from contracts.rules.registry import load_contract
 
     if not path.startswith("/"):
         raise BadInput(f"--path {path!r} does not start with '/'")

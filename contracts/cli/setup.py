@@ -13,9 +13,9 @@ from pathlib import Path
 
 import click
 
-from contracts.corpus import ROOT, cases
 from contracts.errors import BadInput, Exit, Unreachable
-from contracts.registry import load_contract, subjects
+from contracts.fixtures.corpus import ROOT, cases
+from contracts.rules.registry import load_contract, subjects
 
 _CONFIG = """\
 # What `contracts` would otherwise have to be told; `contracts schema config` prints the JSON Schema for editors.
@@ -113,8 +113,8 @@ def doctor(url: str | None) -> Exit:
 def _doctor_nats(url: str | None) -> Exit:
     if find_spec("nats") is None:
         return Exit.OK
-    from contracts.nats_access import NatsAccess
-    from contracts.nats_connection import look_around
+    from contracts.bus.access import NatsAccess
+    from contracts.bus.connection import look_around
 
     access = NatsAccess.from_environment(os.environ, url=url)
     if access is None:

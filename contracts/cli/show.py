@@ -8,15 +8,15 @@ from shlex import quote
 import click
 
 from contracts.errors import BadInput
-from contracts.registry import Contract, load_contract, subjects
-from contracts.suggestion import nearest
-from contracts.violation import Rule
+from contracts.model.did_you_mean import nearest
+from contracts.model.violation import Rule
+from contracts.rules.registry import Contract, load_contract, subjects
 
 
 @click.command("list")
 def list_contracts() -> None:
     """List the contracts: subject, version, owner, and what the event says."""
-    from contracts.cli.table import print_table
+    from contracts.cli.tables import print_table
 
     contracts = [
         load_contract(f"{subject}@{version}") for subject, versions in subjects().items() for version in versions
@@ -31,7 +31,7 @@ def list_contracts() -> None:
 @click.argument("subject", metavar="SUBJECT[@VERSION]")
 def show(subject: str) -> None:
     """Show one contract: the field table as the spec prints it, the rules, the decisions, the consumers."""
-    from contracts.cli.table import print_table
+    from contracts.cli.tables import print_table
 
     contract = load_contract(subject)
     click.echo(f"{contract.name}  ({contract.owner})\n{contract.summary}\n")
@@ -94,7 +94,7 @@ def _of_a_run(rule: Rule) -> str:
 
 
 def _explanation(contract: Contract, name: str) -> str:
-    from contracts.corpus import cases
+    from contracts.fixtures.corpus import cases
 
     rule = contract.rules[name]
     lines = [f"{rule.id}  ({rule.severity}, {contract.name})", f"  expected  {rule.expected}"]

@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from string import Formatter
 
-from contracts.emitters.process import Finished, run_program
+from contracts.emit.process import Finished, run_program
 from contracts.errors import BadInput
+from contracts.model.secrets import may_be_secret
+from contracts.model.violation import Violation
 from contracts.observe.observation import Observation, Observed, broken, split_events
-from contracts.secrets import may_be_secret
-from contracts.violation import Violation
 
 _MOST_BYTES = 1 << 20  # sixteen times the contract's limit: enough to show what it is, not enough to hurt
 

@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, ExitStack, chdir, nullcontext
 from dataclasses import fields, replace
 from typing import Any, Final
 
-from contracts.config import Config, EmitterConfig
+from contracts.bus.access import NatsAccess
+from contracts.config.values import Config, EmitterConfig
 from contracts.errors import BadInput
-from contracts.nats_access import NatsAccess
+from contracts.model.did_you_mean import nearest
 from contracts.observe.observation import Observed
 from contracts.observe.scenarios import Scenario, load_scenarios, staged
 from contracts.observe.verify import Emitter, observe, parse_correlation
-from contracts.registry import Contract, load_contract
-from contracts.suggestion import nearest
+from contracts.rules.registry import Contract, load_contract
 
 DEFAULT_CONTRACT: Final = "kaizen.schedule.prepared"
 """What an emitter emits where nobody says otherwise."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from contracts.commands import UnreadableCommand, is_windows_path, split_command
+from contracts.model.rfc3339 import InvalidTimestamp, parse_rfc3339
+from contracts.model.secrets import may_be_secret
+from contracts.model.shell_words import UnreadableCommand, is_windows_path, split_command
+from contracts.model.violation import Violation, key_token, pointer, show
 from contracts.observe.observation import Observed, broken
-from contracts.secrets import may_be_secret
-from contracts.timestamps import InvalidTimestamp, parse_rfc3339
-from contracts.violation import Violation, key_token, pointer, show
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=5)
 """How far an emitter's clock may be off; local time labelled as UTC is off by at least half an hour."""

@@ -19,9 +19,9 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from contracts.errors import BadInput, Unreachable
+from contracts.model.secrets import mask
+from contracts.model.violation import Violation, show
 from contracts.observe.observation import Observation, Observed, broken
-from contracts.secrets import mask
-from contracts.violation import Violation, show
 
 REQUESTS: Final = 25
 """How many requests schemathesis makes for one operation; the same ones in every run."""

@@ -21,11 +21,11 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
+from contracts.bus.access import NatsAccess
+from contracts.bus.connection import close_nats, connect_nats, round_trip
 from contracts.errors import BadInput, Unreachable
-from contracts.nats_access import NatsAccess
-from contracts.nats_connection import close_nats, connect_nats, round_trip
+from contracts.model.violation import Violation, resolve
 from contracts.observe.observation import Observation, Observed, broken
-from contracts.violation import Violation, resolve
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from contracts.findings import RUN_RULES
-from contracts.registry import load_contract, subjects
-from contracts.violation import Rule, Severity, Violation
+from contracts.model.violation import Rule, Severity, Violation
+from contracts.rules.registry import load_contract, subjects
+from contracts.verdict.findings import RUN_RULES
 
 RULES_FILE = Path(__file__).parent / "rules.toml"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import BadInput
+from contracts.model.violation import show
 from contracts.observe.observation import Observation, Observed, broken
-from contracts.violation import show
 
 
 def observe_callable(target: str, placeholders: Mapping[str, str], *, timeout_s: float) -> Observed:

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.corpus import ROOT
 from contracts.errors import BadInput
+from contracts.fixtures.corpus import ROOT
 
 
 @dataclass(frozen=True, slots=True)

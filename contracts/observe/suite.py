@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Final
 
 from contracts.check import Result
-from contracts.config import Config
-from contracts.config_file import read_text
+from contracts.config.discovery import read_text
+from contracts.config.values import Config
 from contracts.errors import KitError
+from contracts.model.violation import Severity
 from contracts.observe.configured import at_home, contract_of, emitter_of, scenarios_of
 from contracts.observe.observation import behaviour_rules, known_rules
 from contracts.observe.scenarios import Scenario
 from contracts.observe.verify import Emitter, verify
-from contracts.policy import Policy, Verdict
-from contracts.violation import Severity
-from contracts.waivers import Waiver, WaiverUse, parse_waivers
+from contracts.verdict.policy import Policy, Verdict
+from contracts.verdict.waivers import Waiver, WaiverUse, parse_waivers
 
 GROUPS: Final = (
     "behaviour",

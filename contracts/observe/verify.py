@@ -15,23 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from contracts.check import Result, check_payload
-from contracts.corpus import ROOT
-from contracts.emitters.payload import FLAGS
-from contracts.emitters.program import BrokenPrepareOutput, PrepareCommand
+from contracts.emit.payload import FLAGS
+from contracts.emit.program import BrokenPrepareOutput, PrepareCommand
 from contracts.errors import BadInput
-from contracts.identity import event_key
+from contracts.fixtures.corpus import ROOT
+from contracts.model.identity import event_key
+from contracts.model.secrets import mask
+from contracts.model.violation import Severity, Violation, show
 from contracts.observe.command import observe_command, run_trigger
 from contracts.observe.files import observe_files
 from contracts.observe.golden import compare
 from contracts.observe.observation import Observation, Observed, broken
 from contracts.observe.python_callable import observe_callable
 from contracts.observe.scenarios import Scenario, Stage, staged
-from contracts.registry import Contract
-from contracts.secrets import mask
-from contracts.violation import Severity, Violation, show
+from contracts.rules.registry import Contract
 
 if TYPE_CHECKING:  # `contracts verify-emitter cmd:…` works without the extra `nats`
-    from contracts.nats_access import NatsAccess
+    from contracts.bus.access import NatsAccess
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import ClassVar, Final, Protocol, TextIO
 
-from contracts.policy import Tally, Verdict
+from contracts.verdict.policy import Tally, Verdict
 
 
 class Report(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from contracts.findings import Finding
-from contracts.policy import Tally, Verdict
 from contracts.reports.provenance import shown_path
+from contracts.verdict.findings import Finding
+from contracts.verdict.policy import Tally, Verdict
 
 
 class GithubReport:

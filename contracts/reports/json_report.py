@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from contracts.findings import Finding
-from contracts.policy import Tally, Verdict
+from contracts.model.violation import printable
 from contracts.reports.provenance import Digests, shown_path, tool_version
-from contracts.violation import printable
+from contracts.verdict.findings import Finding
+from contracts.verdict.policy import Tally, Verdict
 
 REPORT_VERSION: Final = "1"
 """Changes when a reader of the report would have to."""

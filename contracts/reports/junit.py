@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import TextIO
 
-from contracts.findings import Finding
-from contracts.policy import Tally, Verdict
 from contracts.reports.provenance import shown_path
+from contracts.verdict.findings import Finding
+from contracts.verdict.policy import Tally, Verdict
 
 # XML 1.0 section 2.2: characters that no escape can express.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TextIO
 
-from contracts.findings import Finding
-from contracts.policy import Tally, Verdict
 from contracts.reports.provenance import shown_path
+from contracts.verdict.findings import Finding
+from contracts.verdict.policy import Tally, Verdict
 
 _MOST_ROWS = 200  # GitHub drops a summary of more than 1 MiB as a whole
 _MOST_CHARACTERS = 500

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from contracts.registry import load_contract
-from contracts.violation import printable
+from contracts.model.violation import printable
+from contracts.rules.registry import load_contract
 
 
 def tool_version() -> str:

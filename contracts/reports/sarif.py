@@ -8,11 +8,11 @@ from collections import Counter
 from typing import Any, Final, TextIO
 from urllib.parse import quote_from_bytes
 
-from contracts.findings import Finding
-from contracts.policy import Tally, Verdict
-from contracts.registry import Contract, load_contract
+from contracts.model.violation import Rule
 from contracts.reports.provenance import place, tool_version
-from contracts.violation import Rule
+from contracts.rules.registry import Contract, load_contract
+from contracts.verdict.findings import Finding
+from contracts.verdict.policy import Tally, Verdict
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "%SRCROOT%"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TextIO
 
-from contracts.policy import Tally, Verdict
-from contracts.violation import Severity, printable
+from contracts.model.violation import Severity, printable
+from contracts.verdict.policy import Tally, Verdict
 
 if TYPE_CHECKING:  # a run without findings does not pay for them
-    from contracts.findings import Finding
+    from contracts.verdict.findings import Finding
 
 _COLORS = {"red": 31, "green": 32, "yellow": 33}
 

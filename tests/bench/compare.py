@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from contracts import Exit
 from tests.bench.process import run
 from tests.bench.rows import Row, is_worse, ratios

@@ -12,7 +12,7 @@ from pathlib import Path
 import obstore
 from obstore.store import S3Store
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.bench.draining import drained, waiting
 from tests.bench.rows import Row
 from tests.faults.kit import Rig

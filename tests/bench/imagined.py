@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
+from archiver.core.errors import KeyMissing
 from archiver.core.keys import blob_key, ref_key
 from archiver.core.reference import Reference, Source, StoredBundle
 from archiver.core.values import Folder, Listed
-from archiver.errors import KeyMissing
 from contracts import PreparedEvent, format_rfc3339
-from tests.builders import NOON, PREPARED, prepared
+from tests.support.builders import NOON, PREPARED, prepared
 
 REPOS = 200
 OURS, OF_OURS = "the-repo", 500

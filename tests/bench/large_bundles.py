@@ -29,14 +29,14 @@ from statistics import median
 
 import boto3
 
-from archiver.cli.work import fastest_loop
+from archiver.cli.run import fastest_loop
 from archiver.core.keys import content_type
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from contracts import PreparedEvent, spool_name
 from tests.bench.process import Took, run
 from tests.bench.rows import Row, ratios
-from tests.builders import event, payload_bytes
 from tests.e2e.kit import BIN, Kit
+from tests.support.builders import event, payload_bytes
 
 MIB = 1 << 20
 AT_ONCE = 4
@@ -161,10 +161,10 @@ def boto3_uploads(files: list[Path]) -> float:
 
 async def ours(what: str, files: list[Path]) -> float:
     """Store each file as the worker does, to the end of step (4), or of step (5)."""
-    from archiver.archive import digest_of
     from archiver.ports import Bundle
     from archiver.settings import load_settings
     from archiver.wiring import make_archive, open_store
+    from archiver.worker.archive import digest_of
 
     settings = load_settings().model_copy(update={"prefix": what.replace(" ", "-")})
     prepared = PreparedEvent.from_payload(event())

@@ -10,7 +10,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.bench.draining import drained, waiting
 from tests.bench.rows import Row, ratios
 from tests.faults.kit import Rig

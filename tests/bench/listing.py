@@ -21,18 +21,18 @@ import obstore
 from obstore.store import S3Store
 
 from archiver.core.keys import blob_key, ref_key
-from archiver.embedded import S3Server
-from archiver.history import Span, capture_of, history
+from archiver.dev_servers import S3Server
+from archiver.maintenance.gc import Sweep
+from archiver.maintenance.history import Span, capture_of, history
+from archiver.maintenance.reading import Entry, Stray, references
+from archiver.maintenance.verify import Selection, Verification
 from archiver.ports import ObjectStore
-from archiver.reading import Entry, Stray, references
-from archiver.sweep import Sweep
-from archiver.verification import Selection, Verification
 from contracts import parse_rfc3339
 from tests.bench.imagined import OURS, REPOS, ImaginedStore, bundle_of, event_of, record_of
 from tests.bench.process import Took, run
 from tests.bench.rows import Row, ratios
-from tests.builders import NOON
 from tests.e2e.kit import BIN
+from tests.support.builders import NOON
 
 FULL = 1_000_000
 AT_ONCE = 64

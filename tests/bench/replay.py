@@ -22,12 +22,12 @@ from typing import NamedTuple
 import nats
 
 from contracts import event_key
-from contracts.corpus import cases
-from contracts.nats_access import NatsAccess
-from contracts.replay.plan import PLAN, REPLAY, REPLAY_ORIGIN, Outgoing, Run, header_line
-from contracts.replay.run import execute
+from contracts.bus.access import NatsAccess
+from contracts.fixtures.corpus import cases
+from contracts.replay.plan.messages import PLAN, REPLAY, REPLAY_ORIGIN, Outgoing, Run, header_line
+from contracts.replay.send.run import execute
 from tests.bench.rows import Row, ratios
-from tests.observe.bus import Bus, make_stream
+from tests.support.bus import Bus, make_stream
 
 STREAM, SUBJECT = "STAGING", "staging.kaizen.schedule.prepared"
 EVENTS, ROUNDS, WINDOW = 100_000, 5, 256

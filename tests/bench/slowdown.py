@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.bench.draining import archived, waiting
 from tests.bench.rows import Row
 from tests.faults.kit import Rig

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import nats
 from nats.js.errors import NotFoundError
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.bench.process import Seen, cpu_s_of, run
 from tests.bench.rows import Row, ratios
 from tests.e2e.kit import BIN, STREAM

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 
 from tests.bench.rows import Row, ratios
-from tests.wheel import build_wheel, install
+from tests.support.wheel import build_wheel, install
 
 
 def measure(arguments: list[str]) -> list[Row]:

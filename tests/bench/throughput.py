@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts import load_contract
-from contracts.agreement import agree
-from contracts.corpus import cases
+from contracts.fixtures.agreement import agree
+from contracts.fixtures.corpus import cases
 from tests.bench.process import Took, run
 from tests.bench.rows import Row, ratios
 

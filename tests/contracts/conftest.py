@@ -1,8 +1,8 @@
-"""The command `contracts` in this process, for tests that ask many questions of it."""
+"""The command `contracts` in this process, and one nats-server with a stream for what is observed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import pytest
 
 from contracts.cli import contracts
 from contracts.cli.run import run
-from tests.contracts.emitter import write_checkout
+from tests.support.bus import Bus, make_stream
+from tests.support.emitter import write_checkout
+from tests.support.servers import require_binary
 
 RunContracts = Callable[..., tuple[int, str, str]]
 """Run with the given arguments and standard input: (exit status, standard output, standard error)."""
@@ -51,3 +53,19 @@ def usual(checkout: Path, spool: Path) -> list[str | Path]:
 def emit(usual: list[str | Path], run_contracts: RunContracts) -> RunContracts:
     """Emit to standard output with a given program; further arguments outrank the usual ones."""
     return lambda program, *more: run_contracts("emit", *usual, "--stdout", "--program", program, *more)
+
+
+@pytest.fixture(autouse=True)
+def _on_no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
+    require_binary(Bus.binary)
+    home = tmp_path_factory.mktemp("bus")
+    with Bus(home, jetstream={"store_dir": str(home / "jetstream")}) as server:
+        make_stream(server.url, "SCHEDULE", "kaizen.schedule.>")
+        make_stream(server.url, "TESTS", "tests.>")
+        yield server

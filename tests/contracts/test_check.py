@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from contracts import Severity, check_payload, load_contract
 from contracts.check import choose_contract
-from contracts.corpus import cases
-from contracts.places import select, strings, values
-from contracts.violation import pointer
-from tests.contracts.builders import ARCHIVED, PREPARED, SPEC_EXAMPLE, check, event, found
+from contracts.fixtures.corpus import cases
+from contracts.model.json_pointer import select, strings, values
+from contracts.model.violation import pointer
+from tests.support.payloads import ARCHIVED, PREPARED, SPEC_EXAMPLE, check, event, found
 
 VALID = [json.loads(case.raw) for contract in (PREPARED, ARCHIVED) for case in cases(contract, "valid")]
 INVALID = [case.raw for contract in (PREPARED, ARCHIVED) for case in cases(contract, "invalid", "warnings", "wire")]

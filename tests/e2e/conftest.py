@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.e2e.kit import Kit, kit_in
-from tests.servers import require_binary
+from tests.support.servers import require_binary
 
 
 @pytest.fixture

@@ -20,11 +20,11 @@ import boto3
 from nats.aio.client import Client
 from nats.js.api import ConsumerInfo
 
-from archiver.adapters.jetstream_setup import set_up
+from archiver.bus.setup import set_up
 from archiver.core.subjects import DEAD_LETTER_STREAM, stream_name
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from contracts import ChildProcess, NatsAccess, PreparedEvent, close_nats, connect_nats, publish_confirmed, spool_name
-from tests.builders import BUNDLE, PREPARED, payload_bytes
+from tests.support.builders import BUNDLE, PREPARED, payload_bytes
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 
-from archiver.compression import zstd
 from archiver.core.keys import ZSTD, blob_key
-from tests.builders import event
+from archiver.stores.compression import zstd
 from tests.e2e.kit import Kit
+from tests.support.builders import event
 
 AUTO = {"ARCHIVER_COMPRESSION": "auto"}
 MARKDOWN = b"".join(f"- run {number}: what has changed since the last one?\n".encode() for number in range(40_000))

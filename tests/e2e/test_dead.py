@@ -12,11 +12,11 @@ import pytest
 from nats.aio.client import Client
 
 from archiver.core.announcement import FAILED
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from contracts import publish_confirmed
-from tests.builders import event, payload_bytes
 from tests.e2e.kit import BIN, SOON_S, Kit, kit_in
-from tests.servers import require_binary
+from tests.support.builders import event, payload_bytes
+from tests.support.servers import require_binary
 
 BROKEN = payload_bytes(event(cadence="fortnightly"))
 HOSTILE = payload_bytes(event(repo="\x1b[2Jred\nalert\u202e"))
@@ -204,7 +204,7 @@ def test_on_a_terminal_dropping_asks(kit: Kit, answer: bytes, status: int, left:
 
 
 def test_a_letter_that_is_gone_when_it_is_dropped_is_no_error(dead_kit: Kit) -> None:
-    from archiver.adapters.dead_letters import DeadLetters
+    from archiver.bus.dead_letters import DeadLetters
 
     async def twice(client: Client) -> None:
         dead_letters = await DeadLetters.bind(client, stream="KAIZEN_SCHEDULE")

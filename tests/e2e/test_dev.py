@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from archiver.embedded import NatsServer, S3Server
-from tests.builders import BUNDLE, event, payload_bytes
+from archiver.dev_servers import NatsServer, S3Server
 from tests.e2e.kit import Kit
-from tests.servers import require_binary
+from tests.support.builders import BUNDLE, event, payload_bytes
+from tests.support.servers import require_binary
 
 OF_THE_KIT = ("NATS_URL", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ARCHIVER_BUCKET")
 

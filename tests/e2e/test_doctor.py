@@ -19,7 +19,7 @@ from nats.js.api import (
     StreamConfig,
 )
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.e2e.kit import STREAM, Kit
 
 CONSUMER = "consumer archiver"

@@ -11,8 +11,8 @@ import pytest
 
 from archiver.core.keys import blob_key, ref_key
 from contracts import REPLAY, PreparedEvent, spool_name
-from tests.builders import BUNDLE, event
 from tests.e2e.kit import BIN, Kit
+from tests.support.builders import BUNDLE, event
 
 PLAIN = {"NATS_URL": None, "ARCHIVER_SPOOL": None}
 LARGE = b"# A large one\n" * 200_000

@@ -7,8 +7,8 @@ from hashlib import sha256
 import pytest
 
 from archiver.core.keys import blob_key, trash_key
-from tests.builders import BUNDLE, event, payload_bytes
 from tests.e2e.kit import Kit
+from tests.support.builders import BUNDLE, event, payload_bytes
 
 PLAIN = {"NATS_URL": None, "ARCHIVER_SPOOL": None}
 ORPHAN = blob_key(sha256(b"orphan").hexdigest(), "md")

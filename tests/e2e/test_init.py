@@ -7,9 +7,9 @@ from pathlib import Path
 from nats.aio.client import Client
 from nats.js.api import ConsumerConfig, DiscardPolicy, StreamConfig
 
-from archiver.embedded import S3Server
-from tests.builders import event
+from archiver.dev_servers import S3Server
 from tests.e2e.kit import STREAM, Kit
+from tests.support.builders import event
 
 PARTS = [f"stream {STREAM}", "stream KAIZEN_ARCHIVE_DLQ", "consumer archiver"]
 

@@ -9,8 +9,8 @@ from hashlib import sha256
 
 from archiver.core.keys import blob_key, ref_key
 from contracts import spool_name
-from tests.builders import BUNDLE, event, payload_bytes, prepared
 from tests.e2e.kit import CHECKOUT, Kit, Started, frozen, until
+from tests.support.builders import BUNDLE, event, payload_bytes, prepared
 
 DIGEST = sha256(BUNDLE).hexdigest()
 PROGRAM = CHECKOUT / "fixtures" / "emitters" / "kaizen-agentic"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from nats.js import JetStreamContext
 
-from archiver.adapters.object_store import ensure_object_store
-from archiver.embedded import S3Server
+from archiver.bundles.nats_object_store import ensure_object_store
+from archiver.dev_servers import S3Server
 from contracts import NatsServer, PreparedEvent, spool_name
-from tests.bucket import FlaggedServer
-from tests.contracts.emitter import STAND_IN, write_checkout
 from tests.e2e.kit import Kit
-from tests.servers import require_binary
+from tests.support.bucket import FlaggedServer
+from tests.support.emitter import STAND_IN, write_checkout
+from tests.support.servers import require_binary
 
 BUCKET = "KAIZEN_BUNDLES"
 

@@ -9,8 +9,8 @@ import pytest
 
 from archiver.core.keys import blob_key, ref_key
 from contracts import PreparedEvent
-from tests.builders import BUNDLE, event, payload_bytes, prepared
 from tests.e2e.kit import BIN, Kit
+from tests.support.builders import BUNDLE, event, payload_bytes, prepared
 
 BLOB = blob_key(sha256(BUNDLE).hexdigest(), "md")
 EVENTS = [

@@ -9,13 +9,13 @@ import pytest
 from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
-from archiver.adapters.dead_letters import DeadLetters
+from archiver.bus.dead_letters import DeadLetters
 from archiver.core.announcement import FAILED
+from archiver.core.errors import BusUnavailable
 from archiver.core.subjects import DEAD_LETTER_STREAM
-from archiver.errors import BusUnavailable
 from contracts import publish_confirmed
-from tests.builders import BUNDLE, PREPARED, event, payload_bytes, prepared
 from tests.e2e.kit import STREAM, Kit, until
+from tests.support.builders import BUNDLE, PREPARED, event, payload_bytes, prepared
 
 OVERSIZED = b'{"padding": "%s"}' % (b"x" * (300 * 1024))  # more than a letter keeps
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import event
 from tests.e2e.kit import Kit
+from tests.support.builders import event
 
 CONFIGURATION = """
 [targets.staging]

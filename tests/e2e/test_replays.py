@@ -10,8 +10,8 @@ from nats.aio.client import Client
 
 from archiver.core.keys import blob_key, ref_key, replay_prefix
 from contracts import REPLAY, spool_name
-from tests.builders import BUNDLE, event, prepared
 from tests.e2e.kit import STREAM, Kit
+from tests.support.builders import BUNDLE, event, prepared
 
 RUN = "rehearsal-7"
 APART = replay_prefix(RUN)

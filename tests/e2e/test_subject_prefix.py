@@ -6,8 +6,8 @@ import json
 
 from nats.aio.client import Client
 
-from tests.builders import BUNDLE, PREPARED, event
 from tests.e2e.kit import Kit
+from tests.support.builders import BUNDLE, PREPARED, event
 
 
 def everything(kit: Kit) -> dict[str, tuple[list[str], int]]:

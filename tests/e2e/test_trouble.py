@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from tests.builders import event
 from tests.e2e.kit import Kit, until
+from tests.support.builders import event
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from archiver.core.keys import blob_key, ref_key
-from archiver.parallel import AT_ONCE
+from archiver.stores.parallel import AT_ONCE
 from contracts import PreparedEvent
-from tests.builders import BUNDLE, event, payload_bytes
 from tests.e2e.kit import Kit, frozen
 from tests.faults.http_faults import Answer
 from tests.faults.http_proxy import HttpProxy
+from tests.support.builders import BUNDLE, event, payload_bytes
 
 PLAIN = {"NATS_URL": None}
 EVENTS = [PreparedEvent.from_payload(event(repo=repo)) for repo in ("alpha", "beta")]

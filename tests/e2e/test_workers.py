@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import pytest
 
-from tests.builders import event
 from tests.e2e.kit import Kit, Started, until
+from tests.support.builders import event
 
 RUN = ("archiver", "run", "--workers", "2")
 

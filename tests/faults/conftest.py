@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from archiver.embedded import S3Server
+from archiver.dev_servers import S3Server
 from tests.faults.http_proxy import HttpProxy
 from tests.faults.kit import Rig, TunedNats
 from tests.faults.proxy import LOOPBACK
 from tests.faults.report import Told, gaps, write
 from tests.faults.store_kit import use_store
-from tests.servers import require_binary
+from tests.support.servers import require_binary
 
 _RIG = pytest.StashKey[Rig]()
 

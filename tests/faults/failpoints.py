@@ -22,13 +22,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from archiver.adapters.jetstream import JetStreamAnnouncer, JetStreamInbox
-from archiver.errors import BusUnavailable, StoreUnavailable
-from archiver.logs import open_log
+from archiver.bundles.chain import open_sources
+from archiver.bus.jetstream import JetStreamAnnouncer, JetStreamInbox
+from archiver.core.errors import BusUnavailable, StoreUnavailable
 from archiver.ports import Announcer, Delivery, Inbox, ObjectStore, Stored
 from archiver.settings import load_settings, nats_access
-from archiver.sources import open_sources
 from archiver.wiring import World, make_consumer, open_store
+from archiver.worker.logs import open_log
 from contracts import close_nats, connect_nats
 
 STEPS = ["blobs", "read-back", "refs", "announce", "ack", "dead letter", "terminate"]

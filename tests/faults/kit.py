@@ -15,8 +15,8 @@ from typing import Any
 
 from nats.aio.client import Client
 
-from archiver.adapters.object_store import ensure_object_store
-from archiver.embedded import NatsServer
+from archiver.bundles.nats_object_store import ensure_object_store
+from archiver.dev_servers import NatsServer
 from tests.e2e.kit import Kit, Started
 from tests.faults import publisher
 from tests.faults.ledger import Entry, Ledger, entries

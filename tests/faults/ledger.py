@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import rfc8785
 
-from tests.builders import event, payload_bytes
+from tests.support.builders import event, payload_bytes
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def dead(payload: bytes | dict[str, Any], reason: str, *, bundle: bytes = b"") -
 
 
 def alive(bundle: bytes, **changes: Any) -> Entry:
-    """Make an entry that has to be archived; `changes` are those of `tests.builders.event`."""
+    """Make an entry that has to be archived; `changes` are those of `tests.support.builders.event`."""
     return Entry(payload_bytes(event(bundle={"bytes": len(bundle)}, **changes)), bundle)
 
 

@@ -28,7 +28,7 @@ from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.faults.ledger import Entry, Ledger
 
 if sys.version_info >= (3, 14):

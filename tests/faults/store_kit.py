@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archiver.embedded import S3Server
+from archiver.dev_servers import S3Server
 from tests.faults.kit import Rig
 
 

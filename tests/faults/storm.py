@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from archiver.embedded import NatsServer, S3Server
+from archiver.dev_servers import NatsServer, S3Server
 from tests.e2e.kit import BIN, Started
 from tests.faults import publisher
 from tests.faults.http_faults import Answer, CutRequest, FlipAnswer, FlipRequest, Late, LoseAnswer

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import strategies as st
 
 from contracts import check_payload, load_contract
-from contracts.corpus import cases
-from contracts.strategies import broken_payloads, generate
-from contracts.strict_json import EXPECTED
-from tests.builders import event, payload_bytes
+from contracts.fixtures.corpus import cases
+from contracts.fixtures.generate import broken_payloads, generate
+from contracts.model.strict_json import EXPECTED
 from tests.e2e.kit import Started, until
 from tests.faults.kit import Rig
 from tests.faults.ledger import Entry, alive, dead
+from tests.support.builders import event, payload_bytes
 
 fault = pytest.mark.fault
 CONTRACT = "kaizen.schedule.prepared@1"

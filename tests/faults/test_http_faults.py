@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from archiver.embedded import S3Server
-from tests.drivers import every_driver, opened
+from archiver.dev_servers import S3Server
 from tests.e2e.kit import until
 from tests.faults.http_faults import (
     CODES,
@@ -33,8 +32,9 @@ from tests.faults.http_faults import (
 )
 from tests.faults.http_proxy import HttpFault, HttpProxy
 from tests.faults.proxy import LOOPBACK, Blackhole, Reset
-from tests.servers import access_to
-from tests.store_calls import create, read
+from tests.support.drivers import every_driver, opened
+from tests.support.servers import access_to
+from tests.support.store_calls import create, read
 
 SOON_S = 10.0
 BODY = b"body of a request"

@@ -6,11 +6,11 @@ import pytest
 from nats.aio.client import Client
 
 from contracts import Confirmation, publish_confirmed
-from tests.builders import PREPARED
 from tests.e2e.kit import STREAM, until
 from tests.faults.kit import Rig
 from tests.faults.ledger import Entry
 from tests.faults.publisher import leave
+from tests.support.builders import PREPARED
 
 fault, slow = pytest.mark.fault, pytest.mark.slow_fault
 

@@ -12,7 +12,7 @@ from contextlib import closing
 import nats
 import pytest
 
-from archiver.embedded import NatsServer
+from archiver.dev_servers import NatsServer
 from contracts import close_nats
 from tests.e2e.kit import until
 from tests.faults.proxy import LOOPBACK, Blackhole, Delay, Drop, NatsProxy, Proxy, Refuse, Reset

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import event, payload_bytes
 from tests.e2e.kit import until
 from tests.faults.kit import Rig, is_frozen
 from tests.faults.ledger import Entry, alive, dead
 from tests.faults.publisher import leave
+from tests.support.builders import event, payload_bytes
 
 fault = pytest.mark.fault
 # Larger than what is read in one go, so that there is time for a change while it is read.

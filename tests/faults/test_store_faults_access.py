@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from archiver.embedded import S3Server
+from archiver.dev_servers import S3Server
 from tests.e2e.kit import until
 from tests.faults.http_faults import Answer
 from tests.faults.http_proxy import HttpProxy

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from archiver.embedded import S3Server
+from archiver.dev_servers import S3Server
 from tests.e2e.kit import until
 from tests.faults.http_faults import Answer, Late, Trickle
 from tests.faults.http_proxy import HttpFault, HttpProxy

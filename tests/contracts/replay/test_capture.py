@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import BadInput, Capture, MalformedPayload, check_payload, event_key
-from contracts.registry import load_contract
-from contracts.replay.capture import parse_capture
-from contracts.strategies import payloads
-from tests.contracts.builders import PREPARED, SPEC_EXAMPLE, event
+from contracts.fixtures.generate import payloads
+from contracts.replay.events.capture import parse_capture
+from contracts.rules.registry import load_contract
+from tests.support.payloads import PREPARED, SPEC_EXAMPLE, event
 
 NOON = datetime(2026, 6, 17, 12, tzinfo=UTC)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)

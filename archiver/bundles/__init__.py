@@ -1,0 +1,1 @@
+"""Where bundles come from: the spool directory and the NATS Object Store."""

@@ -1,0 +1,1 @@
+"""NATS JetStream: the consumer, the announcer, streams and dead letters."""

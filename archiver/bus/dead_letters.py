@@ -1,0 +1,199 @@
+"""The dead-letter stream: read, redriven, dropped."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import RawStreamMsg
+from nats.js.errors import APIError, NotFoundError
+
+from archiver.core.announcement import FAILED
+from archiver.core.dead_letter import Letter, NotALetter, read_letter
+from archiver.core.errors import BusUnavailable
+from archiver.core.subjects import DEAD_LETTER_STREAM, PREPARED, stream_name
+from contracts import REPLAY, KitError
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """One message of the dead-letter stream: its number there, and when the stream took it (aware, in UTC).
+
+    `letter` is None where somebody else wrote it; `problem` then says what is wrong with it.
+    """
+
+    number: int
+    filed_at: datetime
+    letter: Letter | None
+    problem: str = ""
+
+
+class LetterMissing(KitError):
+    """No dead letter has this number (any more)."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"there is no dead letter {self.number}; archiver dead list shows those that are there"
+
+
+class NotRedriven(KitError):
+    """A dead letter cannot be redriven, or not now; it stays where it is."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(number, why)
+        self.number, self.why = number, why
+
+    def __str__(self) -> str:
+        return f"dead letter {self.number} stays where it is: {self.why}"
+
+
+class DeadLetters:
+    """The dead letters of one stream of events, whose subjects have `prefix` before them."""
+
+    def __init__(self, client: Client, stream: str, prefix: str) -> None:
+        self._jetstream = client.jetstream()
+        self._stream, self._letters = stream, stream_name(DEAD_LETTER_STREAM, prefix)
+        self._prepared, self._failed = prefix + PREPARED, prefix + FAILED
+
+    @classmethod
+    async def bind(cls, client: Client, *, stream: str, subject_prefix: str = "") -> DeadLetters:
+        """Bind to the dead-letter stream; create nothing.
+
+        Raises:
+            BusUnavailable: it is missing (says what to do), or NATS does not answer.
+        """
+        found = cls(client, stream, subject_prefix)
+        what = f"find stream {found._letters!r}"
+        with _asked(what):
+            try:
+                await client.jetstream().stream_info(found._letters)
+            except NotFoundError:
+                raise BusUnavailable(what, "not there\n  create it: archiver init") from None
+        return found
+
+    async def all(self) -> AsyncIterator[Filed]:
+        """Read every letter, oldest first.
+
+        Raises:
+            BusUnavailable: NATS does not answer.
+        """
+        number = 1
+        while True:
+            with _asked("read the dead letters"):
+                try:
+                    found = await self._jetstream.get_msg(self._letters, number, self._failed, next=True)
+                except NotFoundError:
+                    return
+            filed = _filed(found)
+            yield filed
+            number = filed.number + 1
+
+    async def one(self, number: int) -> Filed:
+        """Read one letter.
+
+        Raises:
+            LetterMissing: there is none of this number.
+            BusUnavailable: NATS does not answer.
+        """
+        with _asked(f"read dead letter {number}"):
+            try:
+                return _filed(await self._jetstream.get_msg(self._letters, number))
+            except NotFoundError:
+                raise LetterMissing(number) from None
+
+    async def redrive(self, filed: Filed) -> int:
+        """Publish the original again, drop its letter once that is confirmed, and return its new sequence.
+
+        Repeated, or broken off in between and repeated, it stores the original once within the stream's
+        duplicate window; beyond, the pipeline finds the event archived. See `Letter.redrive_id`.
+
+        Raises:
+            NotRedriven: it must not be, or its bytes are no longer to be had; says what to do.
+            BusUnavailable: NATS does not answer, or does not take it. The letter is still there.
+        """
+        letter = filed.letter
+        if letter is None:
+            raise NotRedriven(filed.number, filed.problem)
+        # The stream and subject of a letter are whatever its writer put there, and the operator may publish anywhere.
+        if (letter.stream, letter.subject) != (self._stream, self._prepared):
+            about = f"{letter.subject!r} of stream {letter.stream!r}, not {self._prepared!r} of {self._stream!r}"
+            hint = "if that is right, set ARCHIVER_STREAM and ARCHIVER_SUBJECT_PREFIX"
+            raise NotRedriven(filed.number, f"it is about {about}\n  {hint}")
+        original = await self._still_there(letter, letter.sequence)
+        if original is None and not letter.is_payload(letter.payload):
+            kept = f"it keeps {len(letter.payload)} of {letter.payload_bytes} bytes"
+            why = f"{kept}, and stream {letter.stream} no longer holds the original, #{letter.sequence}"
+            raise NotRedriven(filed.number, f"{why}\n  have its emitter publish the event again, then drop the letter")
+        headers = _headers(original)
+        if letter.msg_id and letter.msg_id.isprintable():
+            headers["Kaizen-Original-Msg-Id"] = letter.msg_id
+        if letter.replay and letter.replay.isprintable():
+            headers[REPLAY] = letter.replay  # also where only the letter is left of it
+        with _asked(f"store dead letter {filed.number} again"):
+            ack = await self._jetstream.publish(
+                self._prepared,
+                letter.payload if original is None else original.data or b"",
+                stream=self._stream,
+                headers={**headers, "Nats-Msg-Id": letter.redrive_id},
+            )
+        # A repeat of ours, most likely. To drop the last copy on the word of a message id would be too bold.
+        if ack.duplicate and (ack.seq <= letter.sequence or not await self._still_there(letter, ack.seq)):
+            why = f"the stream takes it for a repeat of #{ack.seq}, which is another message, or gone"
+            raise NotRedriven(filed.number, f"{why}\n  try again when the stream's duplicate window has passed")
+        await self.drop(filed.number)
+        return ack.seq
+
+    async def drop(self, number: int) -> None:
+        """Erase a letter; one that is gone already is no error.
+
+        Raises:
+            BusUnavailable: NATS does not answer, or refuses.
+        """
+        with _asked(f"drop dead letter {number}"):
+            try:
+                await self._jetstream.delete_msg(self._letters, number)
+            except APIError:
+                # For one that is not there nats-server 2.15 answers 500 "stream store EOF".
+                with suppress(NotFoundError):
+                    await self._jetstream.get_msg(self._letters, number)
+                    raise
+
+    async def _still_there(self, letter: Letter, sequence: int) -> RawStreamMsg | None:
+        """Return the message, if it is there and holds the letter's original bytes."""
+        with _asked(f"read {self._stream} #{sequence}"):
+            try:
+                found = await self._jetstream.get_msg(self._stream, sequence)
+            except NotFoundError:
+                return None
+        return found if letter.is_payload(found.data or b"") else None
+
+
+def _filed(found: RawStreamMsg) -> Filed:
+    assert found.seq is not None, "every message of a stream has a number and a time"
+    assert found.time is not None, "nats-py's types leave it open"
+    number, filed_at = found.seq, found.time.astimezone(UTC)
+    try:
+        return Filed(number, filed_at, read_letter(found.data or b""))
+    except NotALetter as error:
+        return Filed(number, filed_at, None, str(error))
+
+
+def _headers(original: RawStreamMsg | None) -> dict[str, str]:
+    """Return an emitter's own headers; those of NATS are orders to the stream, given and done."""
+    told = (original.headers or {}) if original else {}
+    return {name: value for name, value in told.items() if not name.lower().startswith("nats-") and value.isprintable()}
+
+
+@contextmanager
+def _asked(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (NatsError, OSError, TimeoutError) as error:
+        raise BusUnavailable(what, (str(error) or type(error).__name__).removeprefix("nats: ")) from None

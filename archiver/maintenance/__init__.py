@@ -1,0 +1,1 @@
+"""Read, verify, repair and clean an archive."""

@@ -1,0 +1,212 @@
+"""Read the archive: list references, resolve a name, and hand a bundle out only once its digest is right."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import BinaryIO
+
+from archiver.core.errors import DigestMismatch, KeyMissing, NotArchived, ObjectUnusable, StoreUnavailable
+from archiver.core.keys import BLOBS, REFERENCES, codec_in, day_in, digest_in, is_digest, key_segment, ref_prefix
+from archiver.core.outcome import Dead
+from archiver.core.reference import MAX_BYTES, NotAReference, Reference, read_reference
+from archiver.ports import ObjectStore
+from archiver.stores.compression import NotUnpackable, Packed, Unpacker
+from archiver.stores.listing import in_any_order, in_order
+from archiver.stores.parallel import in_turn
+from archiver.stores.retrying import patiently
+from archiver.worker.archive import read_whole
+from archiver.worker.pipeline import validate
+from contracts import PreparedEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One reference under its key."""
+
+    key: str
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """An object among the references that is none, and why."""
+
+    key: str
+    why: str
+
+
+async def references(
+    store: ObjectStore, *, repo: str | None = None, agent: str | None = None, since: datetime | None = None
+) -> AsyncIterator[Entry | Stray]:
+    """List references repo by repo, agent by agent and day by day, as they are read; a few are in memory.
+
+    `since` compares with the event's `occurred_at`. With `repo`, only what is that repo's is listed; `agent` without
+    it costs a listing of all, and reads only what the keys say is that agent's.
+
+    Raises:
+        StoreUnavailable: the store failed.
+    """
+    first_day = since.astimezone(UTC).date().isoformat() if since else ""
+    of_agent = f"/agent={key_segment(agent)}/" if agent else ""
+
+    async def keys() -> AsyncIterator[str]:
+        async for listed in in_order(store, ref_prefix(repo, agent)):
+            if day_in(listed.key) >= first_day and of_agent in listed.key:
+                yield listed.key
+
+    async def look(key: str) -> Entry | Stray | None:
+        found = await entry_at(store, key)
+        if found is None or isinstance(found, Stray):
+            return found
+        entry, event = found
+        is_wanted = (agent is None or event.agent == agent) and (since is None or event.occurred_at >= since)
+        return entry if is_wanted else None
+
+    async for found in in_turn(keys(), look):
+        if found:
+            yield found
+
+
+async def entry_at(store: ObjectStore, key: str) -> tuple[Entry, PreparedEvent] | Stray | None:
+    """Read what is among the references under a key; None where it was deleted since it was listed.
+
+    Raises:
+        StoreUnavailable: the store failed.
+    """
+    try:
+        entry = Entry(key, read_reference(await patiently(lambda: read_whole(store, key, MAX_BYTES))))
+    except KeyMissing:
+        return None
+    except (NotAReference, ObjectUnusable) as error:
+        return Stray(key, str(error))
+    event = event_of(entry.reference)
+    return Stray(key, f"its event is none: {event.detail}") if isinstance(event, Dead) else (entry, event)
+
+
+def event_of(reference: Reference) -> PreparedEvent | Dead:
+    """Check the event in a record as one that comes from the bus, and return it typed, or what is wrong with it."""
+    try:
+        payload = json.dumps(reference.event).encode()
+    except RecursionError:
+        payload = b""
+    return validate(payload, source="")
+
+
+async def resolve(store: ObjectStore, name: str) -> tuple[str, str, int | None]:
+    """Resolve an event key, a reference key or a blob key to blob key, SHA-256 and size of the bundle.
+
+    The size is None where only the blob's key is known.
+
+    An event key alone costs a listing of all references; a reference key costs one read.
+
+    Raises:
+        NotArchived: nothing answers to the name; says what a name looks like.
+        StoreUnavailable: the store failed.
+    """
+    if name.startswith(BLOBS) and (digest := digest_in(name)):
+        return name, digest, None
+    try:
+        if name.startswith(REFERENCES):
+            reference = await _reference(store, name)
+        elif is_digest(name):
+            reference = await _reference(store, await _ref_key_of(store, name))
+        else:
+            raise NotArchived(name, "expected an event key (64 hex), a key under refs/v1/ or one under blobs/v1/")
+    except KeyMissing:
+        raise NotArchived(name, "archiver ls shows what is") from None
+    return reference.bundle.key, reference.bundle.sha256, reference.bundle.bytes
+
+
+@asynccontextmanager
+async def checked_bundle(
+    store: ObjectStore, blob_key: str, sha256_hex: str, limit_bytes: int
+) -> AsyncIterator[BinaryIO]:
+    """Fetch a bundle to a temporary file, unpacked, and check its digest before anybody sees a byte of it.
+
+    `limit_bytes` is how large it may be: a small blob can hold more than a disk does.
+
+    Raises:
+        DigestMismatch: the blob is damaged, or holds more than that.
+        NotArchived: the blob is not there.
+        StoreUnavailable: the store failed.
+    """
+    async with _fetched(store, blob_key, sha256_hex, Unpacker(blob_key, limit_bytes), as_stored=False) as blob:
+        yield blob.file
+
+
+def checked_blob(store: ObjectStore, blob_key: str, sha256_hex: str) -> AbstractAsyncContextManager[Packed]:
+    """Fetch a blob to a temporary file as it is stored, and check the digest of what it holds; see `checked_bundle`."""
+    return _fetched(store, blob_key, sha256_hex, Unpacker(blob_key), as_stored=True)
+
+
+async def write_checked(store: ObjectStore, blob_key: str, sha256_hex: str, limit_bytes: int, target: BinaryIO) -> None:
+    """Write a bundle, unpacked, into an empty file as it comes: what is there counts once this has returned.
+
+    Raises:
+        DigestMismatch, NotArchived, StoreUnavailable: as `checked_bundle`.
+    """
+    await _write(store, blob_key, sha256_hex, Unpacker(blob_key, limit_bytes), target, as_stored=False)
+
+
+@asynccontextmanager
+async def _fetched(
+    store: ObjectStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, *, as_stored: bool
+) -> AsyncIterator[Packed]:
+    # In memory up to 8 MiB, in a file without a name beyond; a BinaryIO in all but name.
+    with tempfile.SpooledTemporaryFile(max_size=8 << 20) as spooled:
+        file: BinaryIO = spooled  # type: ignore[assignment]
+        stored, stored_as = await _write(store, blob_key, sha256_hex, unpacker, file, as_stored=as_stored)
+        file.seek(0)
+        yield Packed(file, stored, stored_as, codec_in(blob_key), unpacker.size_bytes)
+
+
+async def _write(
+    store: ObjectStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, target: BinaryIO, *, as_stored: bool
+) -> tuple[int, str]:
+    """Write a blob into a file, as it is stored or unpacked; return size and digest of what is stored."""
+    digest, digest_as_stored, stored = sha256(), sha256(), 0
+    try:
+        async for chunk in store.read(blob_key):
+            stored += len(chunk)
+            digest_as_stored.update(chunk)
+            if as_stored:
+                target.write(chunk)
+            for piece in unpacker.feed(chunk):
+                digest.update(piece)
+                if not as_stored:
+                    target.write(piece)
+        unpacker.end()
+    except KeyMissing:
+        raise NotArchived(blob_key, "its blob is missing from the bucket; restore it from a copy") from None
+    except NotUnpackable as error:
+        raise DigestMismatch(blob_key, sha256_hex, f"unknown, since {error}") from None
+    if digest.hexdigest() != sha256_hex:
+        raise DigestMismatch(blob_key, sha256_hex, digest.hexdigest())
+    return stored, digest_as_stored.hexdigest()
+
+
+def copy_out(source: BinaryIO, target: BinaryIO) -> None:
+    """Copy a checked bundle to where it is wanted, in bounded memory."""
+    shutil.copyfileobj(source, target, 1 << 20)
+
+
+async def _reference(store: ObjectStore, key: str) -> Reference:
+    try:
+        return read_reference(await read_whole(store, key, MAX_BYTES))
+    except NotAReference as error:
+        raise StoreUnavailable(f"read {key}", f"{error}; restore the object, or remove it") from error
+
+
+async def _ref_key_of(store: ObjectStore, event_key: str) -> str:
+    async with aclosing(in_any_order(store, REFERENCES)) as everything:
+        async for listed in everything:
+            if listed.key.endswith(f"/{event_key}.json"):
+                return listed.key
+    raise KeyMissing(event_key)

@@ -1,0 +1,1 @@
+"""S3 itself: the data path and the control path."""

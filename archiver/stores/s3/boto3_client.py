@@ -1,0 +1,110 @@
+"""boto3's client as we want it, what it raises as our errors, and the credentials that it finds."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from archiver.core.errors import StoreUnavailable
+from archiver.stores.s3.access import refusal
+from contracts import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+    from archiver.stores.s3.access import S3Access
+
+
+@contextmanager
+def _usable_settings() -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:  # an unknown profile, an endpoint that is no URL
+        raise BadInput(f"these AWS settings cannot be used: {error}") from error
+
+
+def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
+    """Make a client that reads nothing but `access`, tries once, and sends no checksum of its own.
+
+    Without `sign_bodies` a body is not read once more to sign its digest: for calls whose signature covers the
+    checksum header.
+
+    Raises:
+        BadInput: an unknown profile, an endpoint that is no URL.
+    """
+    with _usable_settings():
+        return boto3.client(
+            "s3",
+            endpoint_url=access.endpoint_url,
+            region_name=access.region,
+            aws_access_key_id=access.access_key_id,
+            aws_secret_access_key=access.secret_access_key,
+            aws_session_token=access.session_token,
+            verify=str(access.ca_bundle) if access.ca_bundle else None,
+            config=Config(
+                retries={"total_max_attempts": 1},  # the pipeline decides what is tried again
+                connect_timeout=access.connect_timeout_s,
+                read_timeout=access.read_timeout_s,
+                max_pool_connections=access.connections,
+                # By default boto3 >= 1.36 writes its own checksum as a trailer into the body, which other
+                # stores have kept as part of the object (seaweedfs #6548, boto3 #4435). Ours is a header.
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+                ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # not in the stubs
+                s3={
+                    "addressing_style": "path" if access.path_style else "virtual",
+                    "payload_signing_enabled": sign_bodies,
+                },
+            ),
+        )
+
+
+@contextmanager
+def refusals(access: S3Access, verb: str, key: str) -> Iterator[None]:
+    """Turn what boto3 raises into our errors, in the store's own words."""
+    try:
+        yield
+    except ClientError as error:
+        answer = error.response
+        code, status = answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+        raise refusal(
+            access, verb, key, status=status, code=code, message=answer["Error"].get("Message", "")
+        ) from error
+    except ParamValidationError:  # a call of ours that no store would take: a defect, not an outage
+        raise
+    except (BotoCoreError, OSError) as error:
+        raise refusal(access, verb, key, status=None, code=None, message=str(error) or "no answer in time") from error
+
+
+class AwsChain:
+    """The credentials that AWS tools find: environment, profile, web identity, container, instance."""
+
+    def __init__(self) -> None:
+        with _usable_settings():
+            self._session = boto3.Session()
+
+    def credentials(self) -> tuple[str, str, str | None]:
+        """Return access key id, secret key and session token, good for at least ten minutes more.
+
+        Blocking: it may ask a metadata service, and renews what is about to end.
+
+        Raises:
+            StoreUnavailable: there are none, or they cannot be had now.
+
+        Source: botocore credentials.py: renewal is mandatory ten minutes before the end.
+        """
+        try:
+            found = self._session.get_credentials()
+            frozen = found.get_frozen_credentials() if found else None
+        except BotoCoreError as error:
+            raise StoreUnavailable("be asked", f"no credentials: {error}") from error
+        if frozen is None or frozen.access_key is None or frozen.secret_key is None:
+            advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            raise StoreUnavailable("be asked", f"no credentials: {advice}")
+        return frozen.access_key, frozen.secret_key, frozen.token

@@ -1,0 +1,247 @@
+"""Fetch messages, have each one worked on, and carry the outcome out; until idle, or until told to stop.
+
+Told to stop, it fetches nothing more, finishes what is in hand within the grace period and hands the rest back.
+While the breaker is open it fetches nothing either, and asks now and then whether the store is back.
+One message's defect stays one message's: it is logged with its traceback, handed back, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from structlog.typing import FilteringBoundLogger
+
+from archiver.core.announcement import FAILED, dead_letter, dead_letter_id
+from archiver.core.backoff import BACKOFF
+from archiver.core.breaker import Breaker, State
+from archiver.core.errors import BusSilent, BusUnavailable, StoreUnavailable
+from archiver.core.limiter import Limiter
+from archiver.core.outcome import Ack, Cause, Dead, Ignored, Outcome, Retry
+from archiver.core.replay import run_of
+from archiver.core.values import Message
+from archiver.ports import Announcer, Clock, Delivery, Inbox
+from archiver.worker.health import Health
+from archiver.worker.watchdog import Watchdog
+
+_FETCH_WAIT_S = 1.0
+_PROGRESS_FOR_S = 600.0  # a worker that needs longer than ten minutes for one message is stuck
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One worker.
+
+    `limiter` says how many messages it works on at once; times are seconds. `probe` asks the store whether it is
+    there, and raises StoreUnavailable where it is not; `chance` gives [0, 1).
+    """
+
+    inbox: Inbox
+    process: Callable[[Message], Awaitable[Outcome]]
+    dead_letters: Announcer
+    probe: Callable[[], Awaitable[None]]
+    clock: Clock
+    log: FilteringBoundLogger
+    health: Health
+    watchdog: Watchdog
+    worker: str
+    limiter: Limiter
+    ack_wait_s: float
+    grace_s: float
+    chance: Callable[[], float]
+    breaker: Breaker = field(default_factory=Breaker)
+    tally: Counter[str] = field(default_factory=Counter)
+
+    async def run(self, stop: asyncio.Event, *, until_idle: bool) -> Counter[str]:
+        """Work until `stop` is set or, with `until_idle`, until nothing is waiting; return counts by outcome.
+
+        Raises:
+            BusSilent: the bus is connected and answers nothing, whatever was tried; what was in hand is handed back.
+        """
+        working: set[asyncio.Task[None]] = set()
+        turn = asyncio.Event()
+        stopped = asyncio.create_task(stop.wait())
+        stopped.add_done_callback(lambda _: turn.set())
+
+        def ended(task: asyncio.Task[None]) -> None:
+            working.discard(task)
+            turn.set()
+
+        try:
+            while not stop.is_set():
+                turn.clear()
+                free = self.breaker.allows(self.limiter.limit) - len(working)
+                if self.breaker.state is State.OPEN:
+                    await self._look_for_the_store(stop)
+                elif free <= 0:
+                    await turn.wait()
+                else:
+                    deliveries = await self._fetch(free, stop)
+                    for delivery in deliveries or ():
+                        task = asyncio.create_task(self._handle(delivery))
+                        task.add_done_callback(ended)
+                        working.add(task)
+                    if until_idle and not (deliveries is None or deliveries or working) and await self._is_idle():
+                        break
+        finally:
+            stopped.cancel()
+            await self._drain(working)
+        return self.tally
+
+    async def _fetch(self, limit: int, stop: asyncio.Event) -> Sequence[Delivery] | None:
+        """Take messages; None where the bus could not be asked."""
+        try:
+            deliveries = await self.inbox.fetch(limit, _FETCH_WAIT_S)
+        except BusSilent as error:
+            self.health.wrong("bus", str(error))
+            await self.watchdog.silent(error)
+            return None
+        except BusUnavailable as error:
+            self.health.wrong("bus", str(error))
+            await _wait(stop, _FETCH_WAIT_S)
+            return None
+        self.watchdog.heard()
+        self.health.fine("bus")
+        return deliveries
+
+    async def _look_for_the_store(self, stop: asyncio.Event) -> None:
+        await _wait(stop, self.breaker.probe_after_s(self.chance()))
+        if stop.is_set():
+            return
+        looking, stopped = asyncio.ensure_future(self.probe()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if not looking.done():
+            looking.cancel()
+            return
+        try:
+            looking.result()
+        except StoreUnavailable as error:
+            self.health.wrong("store", str(error))
+            self.breaker.probed(answered=False)
+        else:
+            self.breaker.probed(answered=True)
+
+    async def _is_idle(self) -> bool:
+        try:
+            backlog = await self.inbox.backlog()
+        except BusUnavailable as error:
+            self.log.warning("bus unavailable", why=str(error))
+            return False
+        return backlog.undelivered == 0 and backlog.unanswered == 0
+
+    async def _drain(self, working: set[asyncio.Task[None]]) -> None:
+        if not working:
+            return
+        self.log.info("finishing what is in hand", messages=len(working), grace_s=self.grace_s)
+        _, late = await asyncio.wait(working, timeout=self.grace_s)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        message = delivery.message
+        log = self.log.bind(sequence=message.sequence, deliveries=message.deliveries)
+        if run := run_of(message):
+            log = log.bind(replay=run)
+        try:
+            progress = _Progress(delivery, self.ack_wait_s / 3)
+            began_s = _now_s()
+            try:
+                outcome = await self.process(message)
+            except Exception as defect:
+                log.exception("defect in the archiver; please report it")
+                wait_s = BACKOFF[Cause.DEFECT].delay_s(message.deliveries, self.chance())
+                outcome = Retry(wait_s, Cause.DEFECT, repr(defect))
+            finally:
+                progress.end()
+            self._note(outcome, began_s)
+            await self._carry_out(delivery, outcome, log)
+        except BusUnavailable as error:
+            # Unanswered, it comes again, and what is stored already is found.
+            self.tally["unanswered"] += 1
+            log.warning("not answered", why=str(error))
+        except asyncio.CancelledError:
+            self.tally["handed back"] += 1
+            with suppress(BusUnavailable):
+                await delivery.retry(0)
+            raise
+
+    def _note(self, outcome: Outcome, began_s: float) -> None:
+        self.breaker.note(outcome)
+        self.limiter.note(outcome, began_s=began_s, ended_s=_now_s())
+        if self.breaker.state is State.CLOSED:
+            self.health.fine("store")
+        elif isinstance(outcome, Retry):
+            self.health.wrong("store", outcome.why)
+
+    async def _carry_out(self, delivery: Delivery, outcome: Outcome, log: FilteringBoundLogger) -> None:
+        match outcome:
+            case Ack():
+                await delivery.acknowledge()
+                name = "archived again" if outcome.repeated else "archived"
+                log.info(name, event_key=outcome.event_key, ref_key=outcome.ref_key, bytes=outcome.bundle_bytes)
+                if outcome.not_released:
+                    log.warning("the source's copy of the bundle was left where it is", why=outcome.not_released)
+            case Ignored():
+                await delivery.acknowledge()
+                name = "ignored"
+                log.info(name)
+            case Retry():
+                await delivery.retry(outcome.after_s)
+                name = "retried"
+                log.warning(name, after_s=round(outcome.after_s, 1), cause=outcome.cause, why=outcome.why)
+            case Dead():
+                await self._bury(delivery, outcome)
+                name = "dead-lettered"
+                log.error(name, reason=outcome.reason, detail=outcome.detail)
+            case _:
+                assert_never(outcome)
+        self.tally[name] += 1
+
+    async def _bury(self, delivery: Delivery, dead: Dead) -> None:
+        """Terminate only what has a dead letter: a message that is in neither place is lost."""
+        message = delivery.message
+        letter = dead_letter(message, dead, failed_at=self.clock.now(), worker=self.worker)
+        await self.dead_letters.announce(FAILED, letter, message_id=dead_letter_id(message))
+        await delivery.terminate()
+
+
+class _Progress:
+    """Asks for more time while the work lasts; a message that is done sooner costs a timer, and no task."""
+
+    __slots__ = ("_delivery", "_every_s", "_ticker", "_timer")
+
+    def __init__(self, delivery: Delivery, every_s: float) -> None:
+        self._delivery, self._every_s = delivery, every_s
+        self._ticker: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(every_s, self._begin)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._ticker is not None:
+            self._ticker.cancel()
+
+    def _begin(self) -> None:
+        self._ticker = asyncio.create_task(self._tick())
+
+    async def _tick(self) -> None:
+        for _ in range(int(_PROGRESS_FOR_S / self._every_s)):
+            with suppress(BusUnavailable):
+                await self._delivery.still_working()
+            await asyncio.sleep(self._every_s)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

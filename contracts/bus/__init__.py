@@ -1,0 +1,1 @@
+"""NATS: how to reach a server, publish with confirmation, and run one."""

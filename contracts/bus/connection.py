@@ -1,0 +1,209 @@
+"""Connect to NATS and publish with confirmation; the one module of `contracts` that knows the driver."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nkeys
+from nats.aio.client import Client
+from nats.errors import AuthorizationError, NoRespondersError
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, ServiceUnavailableError
+
+from contracts.bus.access import NatsAccess
+from contracts.bus.client import LastingClient, NoTls
+from contracts.errors import BadInput, Unreachable
+
+if TYPE_CHECKING:
+    from nats.aio.client import ErrorCallback
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What JetStream says of a stored message; `duplicate` where the message id was known already."""
+
+    stream: str
+    sequence: int
+    duplicate: bool
+
+
+async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0, **callbacks: Any) -> Client:
+    """Connect, or say soon why not; once connected, reconnect for ever.
+
+    `callbacks` are nats-py's own: error_cb, disconnected_cb, reconnected_cb, closed_cb.
+
+    Raises:
+        Unreachable: refused, timed out, wrong credentials, an unknown authority, or no TLS where it was asked for.
+        BadInput: a file that does not hold what it should.
+    """
+    failures: deque[Exception] = deque(maxlen=1)
+
+    async def remember(error: Exception) -> None:
+        failures.append(error)  # it says why, where the client itself only says "no servers available"
+        if not client.stays and isinstance(error, _LASTING):
+            raise error  # nats-py would try until the time is up
+        if report is not None:
+            await report(error)
+
+    _require_usable(access)
+    servers, login = access.login()
+    client = LastingClient()
+    report: ErrorCallback | None = callbacks.pop("error_cb", None)
+    try:
+        await asyncio.wait_for(
+            client.connect(
+                servers,
+                **login,
+                name=name,
+                user_credentials=str(access.creds_file) if access.creds_file else None,
+                nkeys_seed=str(access.nkey_seed_file) if access.nkey_seed_file else None,
+                tls=_context(access.ca_file) if access.ca_file else None,
+                connect_timeout=int(timeout_s),
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                ping_interval=10,
+                max_outstanding_pings=2,
+                error_cb=remember,
+                lame_duck_mode_cb=client.leave_lame_duck,
+                **callbacks,
+            ),
+            timeout_s + 1,
+        )
+    except (NatsError, OSError, TimeoutError, ValueError) as error:
+        client.abort()
+        raise Unreachable("NATS", access.place, _reason(failures[-1] if failures else error)) from None
+    # Given at once, these would make nats-py retry a refused first connection for ever instead of saying so.
+    client.stay()
+    return client
+
+
+_LASTING = (ssl.SSLError, AuthorizationError, NoTls)
+
+
+def _require_usable(access: NatsAccess) -> None:
+    """Look into the files: nats-py reads one that is not a creds file for ever."""
+    if access.creds_file:
+        lines = access.creds_file.read_bytes().split(b"\n")
+        starts = {kind: index for index, line in enumerate(lines) for kind in _CREDS if b"BEGIN " + kind in line}
+        following = [lines[at + 1] for at in starts.values() if at + 1 < len(lines)]
+        if len(following) < len(_CREDS) or not _is_seed(lines[starts[_CREDS[1]] + 1]):
+            raise BadInput(f"{access.creds_file} is not a NATS credentials file")
+    if access.nkey_seed_file and not _is_seed(access.nkey_seed_file.read_bytes()):
+        raise BadInput(f"{access.nkey_seed_file} holds no nkey seed; expected one line that starts with SU")
+
+
+_CREDS = (b"NATS USER JWT", b"USER NKEY SEED")
+
+
+def _is_seed(raw: bytes) -> bool:
+    try:
+        nkeys.from_seed(bytearray(raw.strip()))
+    except (nkeys.NkeysError, ValueError):
+        return False
+    return True
+
+
+def _context(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise BadInput(f"{ca_file} holds no certificate of an authority; expected PEM") from None
+
+
+async def publish_confirmed(
+    client: Client,
+    subject: str,
+    payload: bytes,
+    *,
+    message_id: str,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 5.0,
+) -> Confirmation:
+    """Publish to JetStream and wait until it is stored; `message_id` makes a repeat harmless.
+
+    Raises:
+        Unreachable: not confirmed; it may or may not have been stored, so publish it again with the same id.
+    """
+    try:
+        answer = await client.request(
+            subject, payload, timeout=timeout_s, headers={**(headers or {}), "Nats-Msg-Id": message_id}
+        )
+        said = json.loads(answer.data)
+        if "error" in said:
+            raise APIError.from_error(said["error"])
+        return Confirmation(said["stream"], said["seq"], said.get("duplicate", False))
+    except NoRespondersError:
+        why = "no JetStream stream takes this subject; create it: archiver init"
+        raise Unreachable(f"a stream for {subject}", _place(client), why) from None
+    except (NatsError, OSError, TimeoutError) as error:
+        raise Unreachable(f"the stream of {subject}", _place(client), _reason(error)) from None
+    except (ValueError, LookupError, TypeError):
+        why = "the answer is no confirmation of a stream; who else replies to this subject?"
+        raise Unreachable(f"the stream of {subject}", _place(client), why) from None
+
+
+async def round_trip(client: Client, timeout_s: float = 5.0) -> None:
+    """Wait until the server has taken all that was sent, and we all that it had sent before.
+
+    Twice, since nats-py 2.16 writes the PING of a flush ahead of what still waits to be written, a SUB included.
+
+    Raises:
+        nats.errors.Error, TimeoutError: the connection has gone.
+    """
+    for _ in range(2):
+        await client.flush(timeout=int(timeout_s))
+
+
+async def close_nats(client: Client) -> None:
+    """Flush and close, without an error where the connection has gone already."""
+    with suppress(NatsError, OSError, TimeoutError):
+        await client.close()
+
+
+def _place(client: Client) -> str:
+    url = client.connected_url
+    return f"{url.scheme}://{url.hostname}:{url.port}" if url else "NATS"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return "the server ended the connection, as it does where credentials are wrong"  # before that could be read
+    text = str(error) or type(error).__name__
+    return text.removeprefix("nats: ")
+
+
+async def look_around(access: NatsAccess, subjects: list[str]) -> list[str]:
+    """Say what is there: the server's version, JetStream, and the stream of each subject.
+
+    Raises:
+        Unreachable: NATS does not answer.
+    """
+    client = await connect_nats(access, name="contracts doctor")
+    try:
+        server = client.connected_server_version
+        found = [f"reached, version {server.major}.{server.minor}.{server.patch}"]
+        jetstream = client.jetstream()
+        try:
+            await jetstream.account_info()
+        except ServiceUnavailableError:
+            return [*found, "JetStream cannot be used: this server, or this account, has none"]
+        except (NatsError, OSError, TimeoutError) as error:
+            return [*found, f"JetStream cannot be used: {_reason(error)}"]
+        for subject in subjects:
+            try:
+                found.append(f"{subject} is kept by stream {await jetstream.find_stream_name_by_subject(subject)}")
+            except (NatsError, OSError, TimeoutError):
+                found.append(f"{subject} is kept by no stream; create it: archiver init")
+        return found
+    finally:
+        await close_nats(client)

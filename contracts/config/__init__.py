@@ -1,0 +1,1 @@
+"""The configuration file: where it is, and what it says."""

@@ -1,0 +1,1 @@
+"""Emit one event: render, build, check, spool, publish."""

@@ -1,0 +1,1 @@
+"""One event: strict JSON, timestamps, pointers, command lines, secrets, identity and violations. Pure."""

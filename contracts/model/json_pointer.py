@@ -1,0 +1,67 @@
+"""What stands where in a payload: every value, or those that a rule's `at` selects, with their places and without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from contracts.model.violation import key_token, pointer
+
+EVERY_STRING: Final = "**"
+"""What a rule's `at` says to look at every string, wherever it is."""
+
+
+def walk(value: object, place: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (pointer, value) for the value and all that is in it, in document order."""
+    yield place, value
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from walk(item, place + pointer(key_token(name)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk(item, f"{place}/{index}")
+
+
+def select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
+    """Yield (pointer, value) for each value that `at` selects: a pointer, `/*` for items, `**` for every string."""
+    if at == EVERY_STRING:
+        yield from ((place, value) for place, value in walk(payload) if isinstance(value, str))
+        return
+    places = [("", payload)]
+    for step in at.split("/")[1:]:
+        if step == "*":
+            places = [
+                (f"{place}/{index}", item)
+                for place, value in places
+                if isinstance(value, list)
+                for index, item in enumerate(value)
+            ]
+        else:
+            places = [
+                (f"{place}/{step}", value[step]) for place, value in places if isinstance(value, dict) and step in value
+            ]
+    yield from places
+
+
+def values(value: Any, path: Sequence[str]) -> Sequence[Any]:
+    """Return the values that `select` lists for the steps of a pointer, without saying where they are."""
+    for number, step in enumerate(path, 1):
+        if step == "*":
+            items = value if isinstance(value, list) else []
+            return [found for item in items for found in values(item, path[number:])] if path[number:] else items
+        if not isinstance(value, dict) or step not in value:
+            return ()
+        value = value[step]
+    return (value,)
+
+
+def strings(value: Any) -> list[str]:
+    """List every string in the order of `walk`, at a tenth of its cost."""
+    found = []
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]:
+        kind = type(item)
+        if kind is str:
+            found.append(item)
+        elif kind is dict or kind is list:
+            found += strings(item)
+    return found

@@ -1,0 +1,1 @@
+"""The pytest plugin. It loads in every pytest run, so this file imports nothing."""

@@ -1,0 +1,1 @@
+"""Where replayed events come from."""

@@ -1,0 +1,255 @@
+"""Events from NATS: a slice of a stream, or a subject that is listened to; a batch at a time, whatever there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any, Final
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
+
+from contracts.bus.access import NatsAccess
+from contracts.bus.connection import close_nats, connect_nats, round_trip
+from contracts.errors import BadInput, Unreachable
+from contracts.model.strict_json import MalformedPayload
+from contracts.replay.events.capture import Capture, Found, Unusable, parse_event
+
+_BATCH: Final = 500
+_PATIENCE_S: Final = 5.0
+"""How long a batch may keep us waiting before we ask anew; after the third time the server is given up."""
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a stream: from a time or a sequence, by default the first; before a time, by default all there is now.
+
+    `subject` may hold wildcards. A message is where it is in time when the stream took it.
+    """
+
+    stream: str
+    subject: str = ">"
+    since: datetime | None = None
+    from_sequence: int | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A subject to listen to until there are `count` messages, or none for `idle_s` seconds, or until a time."""
+
+    subject: str
+    count: int | None = None
+    idle_s: float | None = None
+    until: datetime | None = None
+
+
+def read_slice(access: NatsAccess, part: Slice, *, name: str) -> Iterator[Found]:
+    """Yield the messages of a slice in their order; those that come meanwhile are no part of it.
+
+    `name` is what the server calls the connection.
+
+    Raises:
+        Unreachable: no NATS, no such stream, it may not be read, or it was lost on the way; says where.
+        BadInput: not the name of a stream, or not a subject.
+    """
+    with asyncio.Runner() as runner:
+        client = runner.run(connect_nats(access, name=name))
+        try:
+            reader = SliceReader(client, access.place, part)
+            while messages := runner.run(reader.next()):
+                yield from (_found(each, f"{part.stream} #{each.metadata.sequence.stream}") for each in messages)
+        finally:
+            runner.run(close_nats(client))
+
+
+class SliceReader:
+    """Reads a slice on one connection, and on after it was lost: what is missing shows as a gap in the numbers.
+
+    With `headers_only`, messages come without their payload.
+    """
+
+    def __init__(self, client: Client, place: str, part: Slice, *, headers_only: bool = False) -> None:
+        self._jetstream, self._place, self._part = client.jetstream(), place, part
+        self._headers_only = headers_only
+        self._pull: JetStreamContext.PullSubscription | None = None
+        self._last, self._delivered = 0, 0
+        self._end: int | None = None
+        """The last sequence of the stream when we began."""
+        self._is_done = False
+
+    async def next(self) -> list[Msg]:
+        """Return the next messages, none where the slice has ended.
+
+        Raises:
+            Unreachable, BadInput: as `read_slice`.
+        """
+        problem: Exception | None = None
+        for _ in range(_TRIES):
+            if self._is_done:
+                return []
+            try:
+                return await self._batch()
+            except (BadInput, Unreachable):
+                raise
+            except (NatsError, OSError, TimeoutError) as error:
+                problem, self._pull = error, None
+                self._part = replace(self._part, from_sequence=self._last + 1, since=None) if self._last else self._part
+        why = str(problem) or type(problem).__name__
+        at = f" after #{self._last}; go on with --from-seq {self._last + 1}" if self._last else ""
+        raise Unreachable(f"stream {self._part.stream}", self._place, f"{why}{at}") from None
+
+    async def _batch(self) -> list[Msg]:
+        if self._pull is None:
+            self._pull = await self._subscribe()
+            self._delivered = 0
+            if self._end is None:
+                self._end = (await self._jetstream.stream_info(self._part.stream)).state.last_seq
+            if not (await self._pull.consumer_info()).num_pending:
+                self._is_done = True
+                return []
+        taken = []
+        for message in await self._pull.fetch(_BATCH, timeout=_PATIENCE_S):
+            told = message.metadata
+            self._delivered += 1
+            if told.sequence.consumer != self._delivered:
+                raise NatsError("messages were lost on the way")
+            self._last = told.sequence.stream
+            is_beyond = self._end is not None and self._last > self._end
+            if is_beyond or (self._part.until is not None and told.timestamp >= self._part.until):
+                self._is_done = True
+                break
+            taken.append(message)
+            if told.num_pending == 0 or self._last == self._end:
+                self._is_done = True
+                break
+        return taken
+
+    async def _subscribe(self) -> JetStreamContext.PullSubscription:
+        part = self._part
+        start: dict[str, Any] = {"deliver_policy": DeliverPolicy.ALL}
+        if part.from_sequence is not None:
+            start = {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": part.from_sequence}
+        elif part.since is not None:
+            start = {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": part.since}
+        config = ConsumerConfig(
+            ack_policy=AckPolicy.NONE,
+            headers_only=self._headers_only or None,
+            inactive_threshold=60,
+            mem_storage=True,
+            **start,
+        )
+        try:
+            return await self._jetstream.pull_subscribe(part.subject, stream=part.stream, config=config)
+        except NotFoundError:
+            raise Unreachable(f"stream {part.stream}", self._place, "there is no such stream") from None
+        except ServiceUnavailableError:
+            raise Unreachable("JetStream", self._place, "this server, or this account, has none") from None
+        except APIError as error:
+            raise BadInput(
+                f"cannot read stream {part.stream} by the subject {part.subject!r}: {error.description}"
+            ) from None
+        except ValueError:
+            raise BadInput(f"{part.stream!r} is not the name of a stream") from None
+
+
+def listen(access: NatsAccess, listening: Listening, *, name: str) -> Iterator[Found]:
+    """Yield the messages that come on a subject from now on, as they come.
+
+    Raises:
+        Unreachable: no NATS, the subject may not be read, or the connection was lost: something may be missing.
+        BadInput: not a subject.
+    """
+    with asyncio.Runner() as runner:
+        ears = runner.run(_Ears.open(access, listening, name))
+        try:
+            while messages := runner.run(ears.next()):
+                now = datetime.now(UTC)
+                yield from (_found(each, each.subject, now) for each in messages)
+        finally:
+            runner.run(close_nats(ears.client))
+
+
+class _Ears:
+    """What is heard and not yet taken is bounded: what a slow reader misses is an error of the client's, and told."""
+
+    def __init__(self, listening: Listening, place: str) -> None:
+        self.client = Client()
+        self._listening, self._place = listening, place
+        self._queue: asyncio.Queue[Msg] = asyncio.Queue(_BATCH)
+        self._failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        self._heard = 0
+        self._silent_since = monotonic()
+
+    @classmethod
+    async def open(cls, access: NatsAccess, listening: Listening, name: str) -> _Ears:
+        ears = cls(listening, access.place)
+        ears.client = await connect_nats(access, name=name, error_cb=ears._fail, disconnected_cb=ears._lose)
+        try:
+            await ears.client.subscribe(listening.subject, cb=ears._queue.put)
+            # Confirmed: whatever is published from here on is heard, and a subject that is not allowed is known.
+            await round_trip(ears.client)
+            ears._raise_failure()
+        except (NatsError, OSError, TimeoutError) as error:
+            await close_nats(ears.client)
+            raise Unreachable("NATS", access.place, str(error) or type(error).__name__) from None
+        except BaseException:
+            await close_nats(ears.client)
+            raise
+        return ears
+
+    async def next(self) -> list[Msg]:
+        """Wait for a message, and return all that are there; none where it is enough."""
+        count = self._listening.count
+        left = _BATCH if count is None else min(_BATCH, count - self._heard)
+        if left <= 0:
+            return []
+        first = asyncio.ensure_future(self._queue.get())
+        either: set[asyncio.Future[Any]] = {first, self._failed}
+        await asyncio.wait(either, timeout=self._wait_s(), return_when=asyncio.FIRST_COMPLETED)
+        if not first.done() or self._failed.done():
+            first.cancel()
+            self._raise_failure()
+            return []
+        taken = [first.result()]
+        while len(taken) < left and not self._queue.empty():
+            taken.append(self._queue.get_nowait())
+        self._heard += len(taken)
+        self._silent_since = monotonic()
+        return taken
+
+    def _wait_s(self) -> float | None:
+        waits = []
+        if self._listening.idle_s is not None:
+            waits.append(self._silent_since + self._listening.idle_s - monotonic())
+        if self._listening.until is not None:
+            waits.append((self._listening.until - datetime.now(UTC)).total_seconds())
+        return max(0.0, min(waits)) if waits else None
+
+    def _raise_failure(self) -> None:
+        if self._failed.done():
+            why = str(self._failed.result()) or type(self._failed.result()).__name__
+            raise Unreachable("NATS", self._place, f"{why}; what came meanwhile is missing")
+
+    async def _fail(self, error: Exception) -> None:
+        if not self._failed.done():
+            self._failed.set_result(error)
+
+    async def _lose(self) -> None:
+        await self._fail(NatsError("the connection was lost"))
+
+
+def _found(message: Msg, origin: str, at: datetime | None = None) -> Found:
+    try:
+        event = parse_event(message.data)
+    except MalformedPayload as error:
+        return Unusable.because(error, origin)
+    return Capture(message.subject, event, at or message.metadata.timestamp, origin, dict(message.headers or {}))

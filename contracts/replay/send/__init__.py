@@ -1,0 +1,1 @@
+"""Carry a plan out, keep a journal and report the outcome."""

@@ -1,0 +1,210 @@
+"""Send to a webhook: one POST for each message, tried again under the same identity until it is settled.
+
+The identity is in `Idempotency-Key`. A receiver that honours it takes a message once, however often it is tried; one
+that does not may take a message again whose answer came too late, or was lost with an interrupted process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from contracts.errors import BadInput, Unreachable
+from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, Run
+from contracts.replay.send.sender import Outcome, Recalled, Settle, Status
+
+if TYPE_CHECKING:
+    import urllib3
+
+_AGAIN: Final = frozenset({500, 502, 503, 504})
+_TOO_MANY: Final = 429
+_WAITS_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+_MOST_BYTES: Final = 1 << 16  # of an answer; a longer one costs its connection
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a webhook is, and what it asks for.
+
+    `url` may hold user and password, and `headers` credentials: show `place` instead. `timeout_s` is how long it may
+    be silent, in seconds; `waits_s` how long to wait before each further try.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 10.0
+    waits_s: tuple[float, ...] = _WAITS_S
+
+    @property
+    def place(self) -> str:
+        """The URL without user, password and query."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+class _Answer:
+    __slots__ = ("after_s", "reached", "status", "why")
+
+    def __init__(self, status: int, why: str, *, after_s: float | None = None, reached: bool = True) -> None:
+        self.status, self.why, self.after_s, self.reached = status, why, after_s, reached
+
+
+class WebhookSender:
+    """See `Sender`. At most `most` requests are under way at once, each in a thread of its own."""
+
+    def __init__(self, target: Webhook, run: Run, *, most: int, settle: Settle) -> None:
+        import urllib3  # noqa: PLC0415 - only webhooks need it
+
+        parts = urlsplit(target.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise BadInput(f"{target.place} is not the URL of a webhook; expected http://… or https://…")
+        self._target, self._run, self._most, self._settle = target, run, most, settle
+        self._url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+        self._headers = {"Content-Type": "application/json", **target.headers}
+        if parts.username is not None:
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers |= urllib3.make_headers(basic_auth=login)
+        self._pool: urllib3.PoolManager = urllib3.PoolManager(
+            maxsize=most, retries=False, timeout=urllib3.Timeout(target.timeout_s)
+        )
+        self._threads = ThreadPoolExecutor(most, "webhook")
+        self._free = asyncio.Semaphore(most)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._not_before = 0.0
+        self._failure: BaseException | None = None
+        self.position: int | None = None
+
+    async def recall(self, after: int | None, is_wanted: Callable[[int], bool]) -> Recalled:  # noqa: ARG002
+        """See `Sender.recall`: the receiver knows the identity of what it took."""
+        return Recalled(may_go_again=True)
+
+    async def send(self, message: Outgoing) -> None:
+        """See `Sender.send`."""
+        await self._free.acquire()
+        if self._failure is not None:
+            raise self._failure
+        task = asyncio.create_task(self._deliver(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def finish(self) -> None:
+        """See `Sender.finish`."""
+        while self._tasks and self._failure is None:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        if self._failure is not None:
+            raise self._failure
+
+    async def close(self) -> None:
+        """See `Sender.close`."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._pool.clear()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._free.release()
+        if not task.cancelled() and task.exception() is not None:
+            self._failure = self._failure or task.exception()
+
+    async def _deliver(self, message: Outgoing) -> None:
+        loop = asyncio.get_running_loop()
+        tries = failures = 0
+        was_reached = False
+        while True:
+            await self._until_asked_for()
+            answer = await loop.run_in_executor(self._threads, self._post, message)
+            tries += 1
+            was_reached |= answer.reached
+            outcome = self._judge(answer, tries)
+            if outcome is not None:
+                self._settle(message, outcome)
+                return
+            if answer.after_s is not None:  # it said when: that holds for all of us, and is no failure
+                wait_s = max(answer.after_s, self._target.waits_s[0])
+                self._not_before = max(self._not_before, loop.time() + wait_s)
+                continue
+            if failures == len(self._target.waits_s):
+                if not was_reached:
+                    raise Unreachable("the webhook", self._target.place, answer.why)
+                status = Status.REFUSED if answer.status else Status.UNKNOWN
+                self._settle(message, Outcome(status, detail=answer.why, tries=tries))
+                return
+            await asyncio.sleep(self._target.waits_s[failures])
+            failures += 1
+
+    async def _until_asked_for(self) -> None:
+        """Wait as long as the receiver said; others may have been told to wait longer meanwhile."""
+        clock = asyncio.get_running_loop().time
+        early_s = self._not_before - clock()
+        while early_s > 0:
+            await asyncio.sleep(early_s)
+            early_s = self._not_before - clock()
+
+    def _judge(self, answer: _Answer, tries: int) -> Outcome | None:
+        """Say what an answer means; None where it is to be tried again."""
+        if 200 <= answer.status < 300:
+            return Outcome(Status.CONFIRMED, detail=answer.why, tries=tries)
+        if not answer.status or answer.status in _AGAIN or answer.status == _TOO_MANY:
+            return None
+        return Outcome(Status.REFUSED, detail=answer.why, tries=tries)
+
+    def _post(self, message: Outgoing) -> _Answer:
+        import urllib3  # noqa: PLC0415
+
+        headers = {
+            **self._headers,
+            "Idempotency-Key": message.message_id(self._run.run_id),
+            REPLAY: self._run.run_id,
+            REPLAY_ORIGIN: quote(message.origin, safe=" #/:.,@+=()"),  # a header is ASCII
+        }
+        try:
+            answer = self._pool.request(
+                "POST", self._url, body=message.payload, headers=headers, redirect=False, preload_content=False
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return _Answer(0, _reason(error), reached=not isinstance(error, urllib3.exceptions.ConnectTimeoutError))
+        after_s = _after_s(answer) if answer.status in {_TOO_MANY, *_AGAIN} else None
+        self._finish_reading(answer)
+        return _Answer(answer.status, f"HTTP {answer.status}", after_s=after_s)
+
+    @staticmethod
+    def _finish_reading(answer: urllib3.BaseHTTPResponse) -> None:
+        """Leave the connection ready for the next request; close it where the answer goes on and on."""
+        try:
+            answer.read(_MOST_BYTES)
+            if answer.read(1):
+                answer.close()
+        except Exception:  # noqa: BLE001 - the status is all that counts, and is known
+            answer.close()
+        answer.release_conn()
+
+
+def _after_s(answer: urllib3.BaseHTTPResponse) -> float | None:
+    from urllib3.exceptions import InvalidHeader  # noqa: PLC0415
+    from urllib3.util import Retry  # noqa: PLC0415
+
+    told = answer.headers.get("Retry-After")
+    try:
+        return None if told is None else Retry().parse_retry_after(told)
+    except InvalidHeader:
+        return None
+
+
+def _reason(error: Exception) -> str:
+    import urllib3  # noqa: PLC0415
+
+    is_refusal = isinstance(error, urllib3.exceptions.NewConnectionError)  # one of the time-outs, by its class
+    if isinstance(error, urllib3.exceptions.TimeoutError) and not is_refusal:
+        return "no answer in time"
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.strerror:
+            return at.strerror
+        at = at.__cause__ or at.__context__
+    return type(error).__name__

@@ -1,0 +1,1 @@
+"""Where a replay may go, and whether a target looks live."""

@@ -1,0 +1,160 @@
+"""Where a replay may go: a target from the allow-list in the configuration, and what is asked of it and its subjects.
+
+The rails that need no server are here; what only the target's server can say is in `contracts.replay.target.liveness`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from contracts.bus.access import NatsAccess
+from contracts.config.values import Config, TargetConfig
+from contracts.errors import BadInput
+from contracts.model.did_you_mean import nearest
+from contracts.replay.plan.messages import Run
+from contracts.replay.send.webhook import Webhook
+
+_PREFIX: Final = re.compile(r"(?:[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*\.)*")
+_SUBJECT: Final = re.compile(r"[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*(?:\.[^\s.*>\x00-\x1f\x7f]+)*")
+_FILES: Final = {"creds": "NATS_CREDS", "nkey": "NATS_NKEY_FILE", "ca": "NATS_CA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place that replays may go to, ready to be used.
+
+    `stream` is the JetStream stream that has to take the messages; `prefix` stands before each subject, and '' is none.
+    """
+
+    name: str
+    stream: str | None
+    prefix: str
+    access: NatsAccess | Webhook
+
+    @property
+    def place(self) -> str:
+        """Its URL without credentials."""
+        return self.access.place
+
+    def subject(self, recorded: str) -> str:
+        """Return the subject here of an event that was seen on another; one that has the prefix keeps it."""
+        return recorded if self.prefix and recorded.startswith(self.prefix) else self.prefix + recorded
+
+
+def find_target(config: Config, name: str, environment: Mapping[str, str]) -> Target:
+    """Return the target of that name, or the one of that URL, from the allow-list.
+
+    Raises:
+        BadInput: it is not in the list, or its table cannot be used; says what to write where.
+    """
+    if "://" not in name:
+        if name not in config.targets:
+            raise _unknown(config, name)
+        return _target(config, name, config.target(name, environment), environment)
+    wanted = _place(name)
+    for known, table in config.targets.items():
+        # Only what the environment can fill is compared; a variable that is missing here may be another target's.
+        filled = config.target(known, environment) if _can_fill(config, known, environment) else table
+        if _place(filled.url) == wanted:
+            return _target(config, known, config.target(known, environment), environment)
+    raise _unknown(config, wanted or "this URL")
+
+
+def same_target(config: Config, run: Run, environment: Mapping[str, str]) -> Target:
+    """Return the target of a run that was begun before.
+
+    Raises:
+        BadInput: it is not in the list any more, or is another place now.
+    """
+    target = find_target(config, run.target, environment)
+    if (target.place, target.stream) != (run.url, run.stream):
+        raise BadInput(
+            f"the target {run.target!r} is another place now: {target.place}, stream {target.stream},"
+            f" and the run was begun to {run.url}, stream {run.stream}\n  begin a new replay"
+        )
+    return target
+
+
+def is_subject(subject: str) -> bool:
+    """Say whether a message may be published there: no wildcard, no white space, nothing of the server's own ($)."""
+    return _SUBJECT.fullmatch(subject) is not None and not subject.startswith("_INBOX.")
+
+
+def refuse_live(target: Target, reasons: Iterable[str], meant: str | None) -> None:
+    """Refuse a target that looks live, unless `meant` (the value of --yes-this-is-live) is its name.
+
+    Raises:
+        BadInput: says why it looks live, and what to do.
+    """
+    if meant is not None and meant != target.name:
+        raise BadInput(f"--yes-this-is-live {meant} names another target than {target.name}; nothing was sent")
+    found = [*(["its subjects have no prefix"] if not target.prefix else []), *reasons]
+    if found and meant is None:
+        listed = "\n  ".join(found)
+        raise BadInput(
+            f"the target {target.name} looks live, and nothing was sent:\n  {listed}\n"
+            f"  if that is meant: --yes-this-is-live {target.name}"
+        )
+
+
+def _unknown(config: Config, name: str) -> BadInput:
+    near = nearest(name, config.targets)
+    return BadInput(
+        f"{name} is no target in {config.path or 'a configuration file: there is none'}"
+        + (f"; did you mean {near!r}?" if near else "")
+        + "\n"
+        f"  known: {', '.join(config.targets) or 'none'}\n"
+        "  replays go nowhere else; to allow it, write into contracts.toml, for example:\n"
+        "    [targets.staging]\n"
+        '    url = "nats://${STAGING_USER}:${STAGING_PASSWORD}@bus.staging:4222"\n'
+        '    stream = "KAIZEN_SCHEDULE"'
+    )
+
+
+def _target(config: Config, name: str, table: TargetConfig, environment: Mapping[str, str]) -> Target:
+    where = f"{config.path}: targets.{name}"
+    prefix = f"{name}." if table.prefix is None else table.prefix
+    if not _PREFIX.fullmatch(prefix):
+        raise BadInput(
+            f"{where}.prefix: {prefix!r} cannot stand before a subject\n  expected a text such as 'staging.', or ''"
+        )
+    if urlsplit(table.url).scheme in {"http", "https"}:
+        if not urlsplit(table.url).hostname:
+            raise BadInput(f"{where}.url names no host; expected http(s)://host[:port]/path")
+        unfit = [key for key in ("stream", *_FILES) if getattr(table, key) is not None]
+        if unfit:
+            raise BadInput(
+                f"{where} is a webhook, which has no {', '.join(unfit)}\n  take it out, or give a nats:// URL"
+            )
+        return Target(name, None, prefix, Webhook(table.url, table.headers))
+    if table.headers:
+        raise BadInput(f"{where}.headers are for a webhook, and this is none\n  take them out")
+    files = {variable: getattr(table, key) for key, variable in _FILES.items()}
+    told = {variable: str(config.resolve(path)) for variable, path in files.items() if path is not None}
+    access = NatsAccess.from_environment({**environment, **told}, url=table.url)
+    if access is None:
+        raise BadInput(f"{where}.url is empty; expected nats://host:port, or http(s)://…")
+    return Target(name, table.stream, prefix, access)
+
+
+def _can_fill(config: Config, name: str, environment: Mapping[str, str]) -> bool:
+    try:
+        config.target(name, environment)
+    except BadInput:
+        return False
+    return True
+
+
+def _place(url: str) -> str | None:
+    """Return a URL without credentials, None where it is none that a target can have."""
+    try:
+        if urlsplit(url).scheme in {"http", "https"}:
+            return Webhook(url).place
+        access = NatsAccess.from_environment({}, url=url)
+    except (BadInput, ValueError):
+        return None
+    return access.place if access else None

@@ -1,0 +1,1 @@
+"""A contract folder, read into rules that run."""

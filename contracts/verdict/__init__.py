@@ -1,0 +1,1 @@
+"""What counts in a run: findings, policy and waivers."""

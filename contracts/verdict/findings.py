@@ -1,0 +1,75 @@
+"""Findings: what every report is made from. One is one broken rule, where it stands, and how to see it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from contracts.check import Result
+from contracts.model.secrets import mask
+from contracts.model.violation import Rule, Severity, printable
+from contracts.verdict.policy import shown_source
+from contracts.verdict.source_lines import line_of
+from contracts.verdict.waivers import WAIVER_RULES, Waiver
+
+RUN_RULES: Final[Mapping[str, Rule]] = {
+    "fixture/breaks": Rule(
+        "fixture/breaks", Severity.ERROR, "exactly the rules that the fixture names", None, None, None
+    ),
+    **WAIVER_RULES,
+}
+"""Rules of a run, beside those of a contract and those on how an emitter behaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One broken rule, as data. Free of secrets; printable but for line breaks in `found`.
+
+    `pointer` is an RFC 6901 JSON pointer, '' the whole payload. `source` is what the payload is called, `contract`
+    is `subject@version` or None. `fixture` is the file that the finding is about and `fixture_line` its line there,
+    1 being the first. `reproduce` is a shell command. `waiver` is set where the finding is waived.
+    """
+
+    rule: str
+    severity: Severity
+    pointer: str
+    expected: str
+    found: str
+    nearest: str | None
+    spec: str | None
+    spec_line: int | None
+    source: str
+    contract: str | None
+    fixture: Path | None
+    fixture_line: int | None
+    reproduce: str | None
+    waiver: Waiver | None = None
+
+    @property
+    def message(self) -> str:
+        """Say in one line what was found where, what was expected, and what is near."""
+        text = f"{self.pointer or '(payload)'}: found {self.found}, expected {self.expected}"
+        return text + (f"; nearest: {self.nearest}" if self.nearest else "")
+
+
+def findings(result: Result, text: str | None = None) -> Iterator[Finding]:
+    """Yield a result's findings in document order; `text` is that of its fixture, where lines are wanted."""
+    source, reproduce = shown_source(result), result.reproduce and printable(mask(result.reproduce))
+    for each in result.violations:
+        yield Finding(
+            rule=each.rule,
+            severity=each.severity,
+            pointer=printable(each.pointer),
+            expected=printable(each.expected),
+            found="\n".join(printable(line) for line in each.found.splitlines()),
+            nearest=each.nearest and printable(each.nearest),
+            spec=each.spec and printable(each.spec),
+            spec_line=each.spec_line,
+            source=source,
+            contract=result.contract,
+            fixture=result.fixture,
+            fixture_line=result.fixture_line or (None if text is None else line_of(text, each.pointer)),
+            reproduce=reproduce,
+        )

@@ -1,0 +1,183 @@
+"""What both drivers make of a store that refuses, falls silent, hangs up or is not there."""
+
+from __future__ import annotations
+
+import asyncio
+import socketserver
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from archiver.core.errors import BucketMissing, BundleRefused, KeyMissing, KeyTaken, StoreRefuses, StoreUnavailable
+from archiver.stores.s3.access import S3Access
+from archiver.stores.s3.obstore_s3 import ObstoreStore
+from tests.support.drivers import SECRET, every_driver, opened, refused_at_every_call
+from tests.support.store_calls import create, read, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _Scripted(socketserver.StreamRequestHandler):
+    """Answers every request with the same bytes, then closes the connection."""
+
+    def handle(self) -> None:
+        length = 0
+        while line := self.rfile.readline().strip():
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+            if line.lower() == b"expect: 100-continue":
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.rfile.read(length)
+        if self.server.answer is None:  # type: ignore[attr-defined] # see `answering`
+            self.rfile.read()  # silence, until the client gives up
+        else:
+            self.wfile.write(self.server.answer)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def answering(answer: bytes | None) -> Iterator[S3Access]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Scripted) as server:
+        server.answer = answer  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield S3Access(
+                bucket="archive",
+                endpoint_url=f"http://127.0.0.1:{server.server_address[1]}",
+                access_key_id="id",
+                secret_access_key=SECRET,
+                connect_timeout_s=0.3,
+                read_timeout_s=0.3,
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def refusal(status: str, code: str) -> bytes:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>its words</Message></Error>"
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+
+@every_driver
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        ("412 Precondition Failed", "PreconditionFailed", KeyTaken),
+        ("409 Conflict", "ConditionalRequestConflict", StoreUnavailable),
+        ("404 Not Found", "NoSuchBucket", BucketMissing),
+        ("404 Not Found", "NoSuchKey", StoreUnavailable),
+        ("400 Bad Request", "BadDigest", StoreUnavailable),
+        ("401 Unauthorized", "Unauthorized", StoreRefuses),
+        ("403 Forbidden", "RequestTimeTooSkewed", StoreRefuses),
+        ("403 Forbidden", "QuotaExceeded", StoreRefuses),
+        ("400 Bad Request", "ExpiredToken", StoreRefuses),
+        ("413 Content Too Large", "EntityTooLarge", BundleRefused),
+        ("429 Too Many Requests", "TooManyRequests", StoreUnavailable),
+        ("500 Internal Server Error", "InternalError", StoreUnavailable),
+        ("501 Not Implemented", "NotImplemented", StoreUnavailable),
+        ("503 Service Unavailable", "SlowDown", StoreUnavailable),
+        ("507 Insufficient Storage", "XMinioStorageFull", StoreUnavailable),
+    ],
+)
+def test_each_refusal_of_an_upload_has_its_error_in_the_stores_own_words(
+    driver: type, status: str, code: str, error: type[Exception]
+) -> None:
+    async def steps(access: S3Access) -> None:
+        async with opened(driver, access) as store:
+            await create(store, "blobs/a.md", b"x")
+
+    with answering(refusal(status, code)) as access, pytest.raises(error) as caught:
+        asyncio.run(steps(access))
+
+    assert type(caught.value) is error
+    if isinstance(caught.value, StoreUnavailable) and error is not BucketMissing:
+        assert f"{status[:3]} {code}: its words" in str(caught.value)
+
+
+@every_driver
+def test_a_replacement_is_never_told_that_the_key_is_taken(driver: type) -> None:
+    async def steps(access: S3Access) -> None:
+        async with opened(driver, access) as store:
+            await replace(store, "blobs/a.md", b"x")
+
+    with (
+        answering(refusal("412 Precondition Failed", "PreconditionFailed")) as access,
+        pytest.raises(StoreUnavailable, match="412 PreconditionFailed"),
+    ):
+        asyncio.run(steps(access))
+
+
+def test_a_deletion_that_is_refused_inside_a_success_is_refused() -> None:
+    inside = "<Key>blobs/a.md</Key><Code>AccessDenied</Code><Message>its words</Message>"
+    body = f"<DeleteResult><Error>{inside}</Error></DeleteResult>"
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+
+    async def steps(access: S3Access) -> None:
+        async with opened(ObstoreStore, access) as store:
+            await store.delete("blobs/a.md")
+
+    with answering(answer) as access, pytest.raises(StoreUnavailable) as caught:
+        asyncio.run(steps(access))
+
+    assert str(caught.value) == "the store could not delete blobs/a.md: 200 AccessDenied: its words"
+
+
+@every_driver
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal("404 Not Found", "NoSuchKey"), KeyMissing),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngone", StoreUnavailable),
+        (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nETag: "a"\r\nConnection: close\r\n\r\nshort',
+            StoreUnavailable,
+        ),
+        (b'HTTP/1.1 200 OK\r\nETag: "a"\r\nConnection: close\r\n\r\nof no stated length', StoreUnavailable),
+        (b"", StoreUnavailable),
+    ],
+    ids=["no such key", "404 of a proxy", "cut short", "no length", "hangs up"],
+)
+def test_a_read_that_is_not_whole_is_never_taken_for_whole(driver: type, answer: bytes, error: type[Exception]) -> None:
+    async def steps(access: S3Access) -> None:
+        async with opened(driver, access) as store:
+            await read(store, "blobs/a.md")
+
+    with answering(answer) as access, pytest.raises(error):
+        asyncio.run(steps(access))
+
+
+@every_driver
+def test_a_store_that_never_answers_is_given_up_on(driver: type) -> None:
+    async def steps(access: S3Access) -> None:
+        async with opened(driver, access) as store:
+            await refused_at_every_call(store, StoreUnavailable, "is it running and reachable at")
+
+    with answering(None) as access:
+        began = time.monotonic()
+        asyncio.run(steps(access))
+
+    assert time.monotonic() - began < 10
+
+
+@every_driver
+def test_no_endpoint_means_aws_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch, driver: type) -> None:
+    access = S3Access(
+        bucket="archive", region="no-such-region", access_key_id="id", secret_access_key=SECRET
+    )  # a name that resolves nowhere: nothing leaves this machine but a question to the resolver
+
+    async def steps() -> None:
+        async with opened(driver, access) as store:
+            await store.check()
+
+    with answering(refusal("404 Not Found", "NoSuchBucket")) as elsewhere:
+        for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+            monkeypatch.setenv(name, str(elsewhere.endpoint_url))
+        with pytest.raises(StoreUnavailable, match=r"no-such-region\.amazonaws\.com") as caught:
+            asyncio.run(steps())
+
+    assert type(caught.value) is StoreUnavailable

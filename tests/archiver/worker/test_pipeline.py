@@ -1,0 +1,296 @@
+"""The order is the promise: what happens to one message, call by call, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archiver.core.errors import BucketMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
+from archiver.core.keys import blob_key, conflict_key, ref_key
+from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Retry
+from archiver.core.reference import Source
+from archiver.ports import Bundle, Message
+from contracts import PreparedEvent, check_payload, load_contract
+from tests.support.builders import BUNDLE, House, message, payload_bytes, prepared
+
+DEADLINE_S = House().deadline_s
+EVENT = prepared()
+REFERENCE = ref_key(EVENT)
+BLOB = blob_key(sha256(BUNDLE).hexdigest(), "md")
+ARCHIVED = "announce kaizen.schedule.archived"
+WHOLE_ORDER = ["open bundle", "create blobs", "read blobs", "close bundle"]
+WHOLE_ORDER += ["create refs", "read refs", "look for blobs", ARCHIVED]
+
+STORE_ERRORS = [StoreUnavailable("do it", "503 SlowDown"), BucketMissing("archive", "http://store")]
+REFUSED = BundleRefused("spool/x.md", "it is a symbolic link")
+NOT_CONFIRMED = BusUnavailable("store an event", "no answer in time")
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def arrival(deliveries: int = 1, event: PreparedEvent = EVENT) -> Message:
+    return message(event.payload, deliveries=deliveries)
+
+
+def test_an_event_is_read_back_before_it_is_referenced_and_referenced_before_it_is_announced(house: House) -> None:
+    outcome = house.process(arrival())
+
+    assert house.journal == WHOLE_ORDER
+    assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE))
+    assert house.store.objects[BLOB] == BUNDLE
+    assert house.reference(REFERENCE).bundle.sha256 == sha256(BUNDLE).hexdigest()
+    assert [subject for subject, _, _ in house.announcer.said] == ["kaizen.schedule.archived"]
+
+
+# Which call fails, at which delivery it is made, with what: all that the ports may raise there.
+FAILURES = [
+    ("read refs", 2, STORE_ERRORS[0], Retry),
+    ("read refs", 2, STORE_ERRORS[1], Retry),
+    ("open bundle", 1, STORE_ERRORS[0], Retry),
+    ("open bundle", 1, REFUSED, Dead),
+    ("create blobs", 1, STORE_ERRORS[0], Retry),
+    ("create blobs", 1, STORE_ERRORS[1], Retry),
+    ("read blobs", 1, STORE_ERRORS[0], Retry),
+    ("read blobs", 1, STORE_ERRORS[1], Retry),
+    ("close bundle", 1, REFUSED, Dead),
+    ("close bundle", 1, STORE_ERRORS[0], Retry),
+    ("create refs", 1, STORE_ERRORS[0], Retry),
+    ("create refs", 1, STORE_ERRORS[1], Retry),
+    (ARCHIVED, 1, NOT_CONFIRMED, Retry),
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "deliveries", "error", "kind"), FAILURES, ids=[f"{each[0]}: {type(each[2]).__name__}" for each in FAILURES]
+)
+def test_after_a_failed_step_nothing_more_happens_and_the_outcome_says_why(
+    house: House, call: str, deliveries: int, error: Exception, kind: type
+) -> None:
+    house.fail(call, error)
+
+    outcome = house.process(arrival(deliveries))
+
+    assert house.journal[-1] == call
+    assert isinstance(outcome, kind)
+    assert str(error) in (outcome.why if isinstance(outcome, Retry) else outcome.detail)
+    if isinstance(outcome, Dead):
+        assert outcome.reason is DeadReason.BUNDLE_REFUSED
+
+
+@pytest.mark.parametrize("call", [*WHOLE_ORDER[:4], "create refs", ARCHIVED])
+def test_after_any_failure_a_redelivery_ends_with_one_reference_and_its_announcement(house: House, call: str) -> None:
+    house.fail(call, NOT_CONFIRMED if call == ARCHIVED else STORE_ERRORS[0])
+    house.process(arrival())
+    house.recover()
+
+    outcome = house.process(arrival(2))
+
+    assert isinstance(outcome, Ack)
+    assert [key for key in house.store.objects if key.startswith("refs/")] == [REFERENCE]
+    assert house.store.objects[BLOB] == BUNDLE
+    assert len(house.announcer.said) == 1
+
+
+@pytest.mark.parametrize("call", ["open bundle", "create blobs", "read blobs", "create refs", ARCHIVED])
+def test_trouble_of_store_or_bus_never_kills_an_event_however_long_it_lasts(house: House, call: str) -> None:
+    house.fail(call, NOT_CONFIRMED if call == ARCHIVED else STORE_ERRORS[0])
+    house.clock.forward(365 * 24 * 3600)
+
+    assert isinstance(house.process(arrival(deliveries=1_000_000)), Retry)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_a_retry_waits_longer_with_each_delivery_and_never_more_than_five_minutes(
+    deliveries: int, chance: float
+) -> None:
+    house = House(chance)
+    house.fail("open bundle", STORE_ERRORS[0])
+    whole = min(5 * 2 ** min(deliveries - 1, 30), 300)
+
+    outcome = house.process(arrival(deliveries))
+
+    assert isinstance(outcome, Retry)
+    assert whole / 2 <= outcome.after_s <= whole
+
+
+def test_a_redelivery_of_an_archived_event_only_announces_it_again(house: House) -> None:
+    house.process(arrival())
+    before = dict(house.store.objects)
+
+    outcome = house.process(arrival(2))
+
+    assert house.journal == ["read refs", "look for blobs", ARCHIVED]
+    assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE), repeated=True)
+    assert house.store.objects == before
+    assert house.announcer.said[0] == house.announcer.said[1], "same event, same message id"
+
+
+def test_an_event_published_twice_has_one_reference_which_stays_the_first(house: House) -> None:
+    house.process(arrival())
+    first = house.store.objects[REFERENCE]
+    house.clock.forward(3600)
+
+    outcome = house.process(message(EVENT.payload, sequence=99))
+
+    assert isinstance(outcome, Ack)
+    assert house.store.objects == {BLOB: BUNDLE, REFERENCE: first}
+    assert house.announcer.said[0] == house.announcer.said[1]
+
+
+def test_a_blob_that_is_there_already_and_right_is_shared(house: House) -> None:
+    house.process(arrival())
+    other = prepared(cadence="daily")
+    house.bundles.leave(other)
+
+    outcome = house.process(arrival(event=other))
+
+    assert house.journal == WHOLE_ORDER
+    assert isinstance(outcome, Ack)
+    assert sorted(house.store.objects) == sorted([BLOB, REFERENCE, ref_key(other)])
+
+
+def test_a_blob_that_is_there_already_and_wrong_is_written_again_and_read_again(house: House) -> None:
+    house.store.objects[BLOB] = b"damage"
+
+    outcome = house.process(arrival())
+
+    repair = ["open bundle", "create blobs", "read blobs", "replace blobs", "read blobs", "close bundle"]
+    assert house.journal == [*repair, "create refs", "read refs", "look for blobs", ARCHIVED]
+    assert isinstance(outcome, Ack)
+    assert house.store.objects[BLOB] == BUNDLE
+
+
+@pytest.mark.parametrize("held", [b"", b"truncat", BUNDLE + b"x", BUNDLE[:-1] + b"?"], ids=repr)
+def test_a_store_that_says_200_and_holds_wrong_bytes_is_caught_and_mended(house: House, held: bytes) -> None:
+    house.store.keeps = lambda call, data: held if call == "create blobs" else data
+
+    assert isinstance(house.process(arrival()), Ack)
+    assert house.store.objects[BLOB] == BUNDLE
+
+
+def test_a_store_that_goes_on_holding_wrong_bytes_gets_no_reference(house: House) -> None:
+    house.store.keeps = lambda call, data: b"damage" if call.endswith("blobs") else data
+
+    outcome = house.process(arrival())
+
+    wrong = str(DigestMismatch(BLOB, sha256(BUNDLE).hexdigest(), sha256(b"damage").hexdigest()))
+    assert outcome == Retry(45, Cause.OBJECT_DAMAGED, wrong)
+    assert house.journal[-2:] == ["replace blobs", "read blobs"]
+    assert REFERENCE not in house.store.objects
+    assert house.announcer.said == []
+
+
+@pytest.mark.parametrize("call", ["replace blobs", "read blobs"])
+def test_a_repair_that_fails_is_tried_again_later(house: House, call: str) -> None:
+    house.store.objects[BLOB] = b"damage"
+    house.fail(call, STORE_ERRORS[0])
+
+    assert isinstance(house.process(arrival()), Retry)
+    assert house.journal[-1] == call
+    assert REFERENCE not in house.store.objects
+
+
+@pytest.mark.parametrize(("waited_s", "dead"), [(0, False), (DEADLINE_S - 1, False), (DEADLINE_S, True), (1e6, True)])
+def test_a_late_bundle_is_waited_for_until_its_deadline(house: House, waited_s: float, dead: bool) -> None:  # noqa: FBT001
+    house.bundles.bundles.clear()
+    house.clock.forward(waited_s)
+
+    outcome = house.process(arrival())
+
+    assert house.journal == ["open bundle", "read refs"]
+    if dead:
+        assert isinstance(outcome, Dead)
+        assert outcome.reason is DeadReason.BUNDLE_MISSING
+        assert f"{waited_s:.0f} s after its event" in outcome.detail
+    else:
+        assert isinstance(outcome, Retry)
+        assert outcome.after_s == 1.5  # two seconds doubling, not the longer waits of a failing store
+
+
+def test_the_deadline_counts_from_when_the_stream_took_the_event_not_from_what_the_emitter_says(house: House) -> None:
+    for occurred_at in ("1999-01-01T00:00:00Z", "2999-01-01T00:00:00Z"):
+        assert isinstance(house.process(arrival(event=prepared(occurred_at=occurred_at))), Retry)
+
+
+def test_a_bundle_that_is_gone_does_no_harm_once_its_event_is_archived(house: House) -> None:
+    house.process(arrival())
+    house.bundles.bundles.clear()
+    house.clock.forward(1e6)
+
+    outcome = house.process(message(EVENT.payload, sequence=99))
+
+    assert house.journal == ["open bundle", "read refs", "look for blobs", ARCHIVED]
+    assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE), repeated=True)
+
+
+def test_a_second_bundle_for_an_archived_event_is_kept_and_recorded_and_changes_nothing(house: House) -> None:
+    house.process(arrival())
+    first, second = house.store.objects[REFERENCE], b"# Coach\n\nanother text\n"
+    digest = sha256(second).hexdigest()
+    house.bundles.leave(EVENT, second)
+
+    outcome = house.process(message(EVENT.payload, sequence=99))
+
+    conflict = conflict_key(EVENT.key, digest)
+    assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE))
+    assert house.store.objects[REFERENCE] == first
+    assert house.store.objects[blob_key(digest, "md")] == second
+    assert house.reference(conflict).source.sequence == 99
+    assert {event["archive"]["sha256"] for _, event, _ in house.announcer.said} == {sha256(BUNDLE).hexdigest()}
+
+    repeated = house.process(message(EVENT.payload, sequence=100))
+    assert isinstance(repeated, Ack)
+    assert house.reference(conflict).source.sequence == 99
+
+
+@pytest.mark.parametrize(("declared", "matches"), [(len(BUNDLE), True), (1, False), (10**9, False)])
+def test_a_bundle_of_another_size_than_declared_is_archived_and_says_so(
+    house: House,
+    declared: int,
+    matches: bool,  # noqa: FBT001
+) -> None:
+    sized = prepared(bundle={"bytes": declared})
+    house.bundles.leave(sized)
+
+    outcome = house.process(arrival(event=sized))
+
+    assert isinstance(outcome, Ack)
+    kept = house.reference(ref_key(sized)).bundle
+    assert (kept.bytes, kept.declared_bytes, kept.size_matches) == (len(BUNDLE), declared, matches)
+
+
+def test_an_event_that_was_put_by_hand_before_is_announced_as_the_contract_asks(house: House) -> None:
+    by_hand = Source(
+        subject="kaizen.schedule.prepared",
+        stream="",
+        sequence=0,
+        msg_id="",
+        received_at="2026-06-17T11:00:00.000Z",
+        deliveries=0,
+        payload_sha256="00" * 32,
+    )
+
+    async def put() -> None:
+        stored = await house.archive.store_bundle(EVENT, Bundle(io.BytesIO(BUNDLE), len(BUNDLE), "file"))
+        await house.archive.write_reference(EVENT, by_hand, stored)
+
+    asyncio.run(put())
+    first = house.store.objects[REFERENCE]
+
+    for arriving in (message(EVENT.payload, sequence=4), message(EVENT.payload, sequence=4, deliveries=2)):
+        assert isinstance(house.process(arriving), Ack)
+
+    assert house.store.objects[REFERENCE] == first
+    assert house.announcer.said[0] == house.announcer.said[1]
+    said = payload_bytes(house.announcer.said[0][1])
+    assert check_payload(said, contract=load_contract("kaizen.schedule.archived@1")).passes()
+    assert json.loads(said)["source_event"]["sequence"] == 4

@@ -1,0 +1,286 @@
+"""The configuration file: found, checked with every problem at once, and weaker than a flag."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from contracts.config.values import SCHEMA_FILE, Config, EmitterConfig, TargetConfig, find_config, parse_config
+from contracts.errors import BadInput
+from contracts.fixtures.corpus import ROOT
+from tests.contracts.conftest import RunContracts
+
+SPEC_EXAMPLE = (ROOT / "kaizen.schedule.prepared" / "1" / "valid" / "spec-example.json").read_bytes()
+SCHEMA = json.loads(SCHEMA_FILE.read_bytes())
+EVERYTHING = """
+contract = "kaizen.schedule.prepared@1"
+profile = "emitter"
+fail_on = "warning"
+select = ["cadence/*"]
+ignore = ["*/required"]
+waivers = "waivers.toml"
+reports = ["text", "junit=out/contracts.xml"]
+
+[emitters.coach]
+uri = "nats://${HOST}/kaizen.schedule.prepared"
+program = "kaizen-agentic"
+trigger = "emit --agent {agent} --note $${HOST}"
+count = 2
+correlate = "/agent=coach"
+timeout = 2.5
+scenarios = "scenarios"
+env = {TOKEN = "${TOKEN}"}
+
+[targets.staging]
+url = "nats://${USER}@bus"
+stream = "STAGING"
+prefix = ""
+creds = "staging.creds"
+nkey = "staging.nk"
+ca = "ca.pem"
+headers = {Authorization = "Bearer ${TOKEN}"}
+"""
+
+
+def config(text: str, **environment: str) -> Config:
+    return parse_config(text, Path("contracts.toml"), environment)
+
+
+def refusal(text: str, **environment: str) -> str:
+    with pytest.raises(BadInput) as caught:
+        config(text, **environment)
+    return str(caught.value)
+
+
+def test_every_key_is_read() -> None:
+    read = config(EVERYTHING)
+
+    assert (read.contract, read.profile, read.fail_on) == ("kaizen.schedule.prepared@1", "emitter", "warning")
+    assert (read.select, read.ignore) == (("cadence/*",), ("*/required",))
+    assert (read.waivers, read.reports) == ("waivers.toml", ("text", "junit=out/contracts.xml"))
+    assert read.emitter("coach", {"HOST": "h:4222", "TOKEN": "t"}) == EmitterConfig(
+        uri="nats://h:4222/kaizen.schedule.prepared",
+        program="kaizen-agentic",
+        trigger="emit --agent {agent} --note ${HOST}",
+        count=2,
+        correlate="/agent=coach",
+        timeout=2.5,
+        scenarios="scenarios",
+        env={"TOKEN": "t"},
+    )
+    assert read.target("staging", {"USER": "w", "TOKEN": "t"}) == TargetConfig(
+        url="nats://w@bus",
+        stream="STAGING",
+        prefix="",
+        creds="staging.creds",
+        nkey="staging.nk",
+        ca="ca.pem",
+        headers={"Authorization": "Bearer t"},
+    )
+
+
+def test_the_schema_for_editors_names_exactly_the_keys_that_are_read() -> None:
+    emitter, target = (SCHEMA["properties"][name]["additionalProperties"] for name in ("emitters", "targets"))
+
+    assert set(SCHEMA["properties"]) == {each.name for each in fields(Config)} - {"path"}
+    assert set(emitter["properties"]) == {each.name for each in fields(EmitterConfig)}
+    assert set(target["properties"]) == {each.name for each in fields(TargetConfig)}
+    jsonschema_rs.Draft202012Validator(SCHEMA).validate(tomllib.loads(EVERYTHING))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("contarct = 'x'", "unknown key 'contarct'; did you mean 'contract'?"),
+        ("zzz = 1", "unknown key 'zzz'; known: contract, profile,"),
+        ("profile = 'emiter'", "profile: found 'emiter', expected one of emitter, consumer; did you mean 'emitter'?"),
+        ("select = 'cadence/*'", "select: found 'cadence/*', expected a list"),
+        ("select = [1]", "select[0]: found the number 1, expected text"),
+        ("[emitters.a]\ncount = 1", "no 'emitters.a.uri'; expected Where it speaks"),
+        ("[emitters.a]\nuri = '-'\ncount = 0", "emitters.a.count: found the number 0, expected at least 1"),
+        ("[emitters.a]\nuri = '-'\ncount = true", "emitters.a.count: found true, expected a whole number"),
+        ("[emitters.a]\nuri = '-'\ncount = 1.5", "emitters.a.count: found the number 1.5, expected a whole number"),
+        ("[emitters.a]\nuri = '-'\ntimeout = 0", "emitters.a.timeout: found the number 0, expected more than 0"),
+        ("[emitters.a]\nuri = '-'\nenv = {A = 1}", "emitters.a.env.A: found the number 1, expected text"),
+        ("[emitters.a]\nuri = '-'\ntime_out = 1", "unknown key 'emitters.a.time_out'; did you mean 'timeout'?"),
+        ("emitters = 1", "emitters: found the number 1, expected a table"),
+        ("[targets.a]\nstream = 'S'", "no 'targets.a.url'; expected nats://HOST:PORT"),
+        ("[targets.a]\nurl = 'nats://bus'\nprefx = ''", "unknown key 'targets.a.prefx'; did you mean 'prefix'?"),
+        ("[targets.a]\nurl = 'nats://bus'\nprefix = false", "targets.a.prefix: found false, expected text"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_the_nearest_and_by_the_schema_too(text: str, says: str) -> None:
+    assert says in refusal(text)
+    assert not jsonschema_rs.Draft202012Validator(SCHEMA).is_valid(tomllib.loads(text))
+
+
+def test_every_problem_is_told_at_once() -> None:
+    told = refusal("contarct = 'x'\nfail_on = 'never'\n[emitters.a]\n[emitters.b]\nuri = 3")
+
+    assert told.startswith("contracts.toml cannot be used:\n")
+    assert told.count("\n  ") == 5
+    assert "contracts schema config" in told
+
+
+def test_a_file_that_is_no_toml_is_refused() -> None:
+    assert "contracts.toml is not TOML" in refusal("contract =")
+
+
+def test_variables_that_are_not_set_are_named_all_at_once() -> None:
+    told = refusal('waivers = "${DIR}/w.toml"\nreports = ["junit=${OUT}/x.xml", "${DIR}"]')
+
+    assert "${DIR}, ${OUT}" in told
+
+
+def test_the_variables_of_an_emitter_are_asked_for_only_when_it_is_observed() -> None:
+    read = config(EVERYTHING)
+
+    with pytest.raises(BadInput, match=r"emitters\.coach names variables that are not set: \$\{HOST\}, \$\{TOKEN\}"):
+        read.emitter("coach", {})
+
+
+def test_an_emitter_that_is_not_there_is_told_with_the_nearest() -> None:
+    with pytest.raises(BadInput, match=r"no emitter 'coahc' in contracts.toml; did you mean 'coach'\?"):
+        config(EVERYTHING).emitter("coahc", {})
+    with pytest.raises(BadInput, match="no emitter 'x' in a configuration file: there is none"):
+        Config().emitter("x", {})
+
+
+# --- where it is -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    (tmp_path / "repository" / "sub" / "deep").mkdir(parents=True)
+    return tmp_path / "repository"
+
+
+def found(start: Path) -> Path | None:
+    return find_config(start, {}).path
+
+
+def test_the_nearest_file_counts_up_to_the_root_of_the_repository(repository: Path) -> None:
+    deep = repository / "sub" / "deep"
+    (repository.parent / "contracts.toml").write_text("not = 'ours'")
+    assert found(deep) is None
+    (repository / "contracts.toml").write_text("")
+    assert found(deep) == repository / "contracts.toml"
+    (repository / "sub" / "pyproject.toml").write_text("[tool.contracts]\nprofile = 'consumer'")
+    assert find_config(deep, {}).profile == "consumer"
+    (repository / "sub" / "contracts.toml").write_text("")
+    assert found(deep) == repository / "sub" / "contracts.toml"
+
+
+def test_outside_a_repository_only_the_working_directory_counts(tmp_path: Path) -> None:
+    (tmp_path / "contracts.toml").write_text("")
+    (tmp_path / "sub").mkdir()
+
+    assert found(tmp_path) == tmp_path / "contracts.toml"
+    assert found(tmp_path / "sub") is None
+
+
+@pytest.mark.parametrize("text", ["[project]\nname = 'contracts'", "[tool.other]\ncontracts = 1", "tool = 'contracts'"])
+def test_a_project_that_says_nothing_to_us_is_passed_over(text: str, repository: Path) -> None:
+    (repository / "pyproject.toml").write_text(text)
+
+    assert found(repository / "sub") is None
+
+
+def test_paths_are_seen_from_the_folder_of_the_file(repository: Path) -> None:
+    (repository / "contracts.toml").write_text("waivers = 'w.toml'")
+
+    assert find_config(repository / "sub", {}).resolve("w.toml") == repository / "w.toml"
+
+
+# --- on the command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkout(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(repository / "sub")
+    Path("event.json").write_bytes(SPEC_EXAMPLE.replace(b"weekly", b"hourly").replace(b"12Z", b"12+00:00"))
+    return repository
+
+
+def configure(checkout: Path, **values: Any) -> None:
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+    (checkout / "contracts.toml").write_text(text, "utf-8")
+
+
+def test_what_a_team_would_type_is_taken_from_the_file(checkout: Path, run_contracts: RunContracts) -> None:
+    configure(checkout, ignore=["cadence/*"], fail_on="warning", reports=["ndjson=../out.ndjson", "text"])
+
+    status, out, _ = run_contracts("check", "event.json")
+
+    assert status == 1
+    assert "cadence/enum" not in out
+    (finding, _) = (checkout.parent / "out.ndjson").read_text().splitlines()
+    assert json.loads(finding)["rule"] == "occurred_at/utc"
+
+
+def test_a_flag_wins_over_the_file(checkout: Path, run_contracts: RunContracts) -> None:
+    configure(
+        checkout, ignore=["occurred_at/*"], fail_on="warning", reports=["json"], contract="no.such", profile="consumer"
+    )
+
+    arguments = ("--ignore", "cadence/*", "--fail-on", "error", "--report", "text", "--profile", "emitter")
+    status, out, _ = run_contracts("check", "event.json", "--contract", "kaizen.schedule.prepared", *arguments)
+
+    assert status == 0
+    assert out.endswith("1 of 1 payload pass: 0 errors, 1 warning\n")
+    assert run_contracts("check", "event.json")[0] == 2
+
+
+def test_the_profile_of_the_file_is_used_and_shown_in_the_command(checkout: Path, run_contracts: RunContracts) -> None:
+    configure(checkout, profile="consumer", contract="kaizen.schedule.prepared@1")
+    Path("event.json").write_bytes(SPEC_EXAMPLE.replace(b'"version"', b'"new": 1, "version"').replace(b"weekly", b"x"))
+
+    _, out, _ = run_contracts("check", "event.json", "--report", "json")
+
+    (finding,) = json.loads(out)["results"][0]["findings"]
+    assert finding["rule"] == "cadence/enum"
+    assert finding["reproduce"].endswith("--contract kaizen.schedule.prepared@1 --profile consumer")
+
+
+def test_a_file_that_cannot_be_used_is_wrong_usage(checkout: Path, run_contracts: RunContracts) -> None:
+    configure(checkout, contarct="x")
+
+    status, out, err = run_contracts("check", "event.json")
+
+    assert (status, out) == (2, "")
+    assert "did you mean 'contract'?" in err
+
+
+def test_the_waivers_of_the_file_are_used_from_any_folder(checkout: Path, run_contracts: RunContracts) -> None:
+    configure(checkout, waivers="waivers.toml")
+    _, ready, _ = run_contracts("explain", "cadence/enum", "--waiver")
+    (checkout / "waivers.toml").write_text(ready.replace('""', '"x"'))
+
+    assert run_contracts("check", "event.json")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "title"),
+    [
+        (("report",), "contracts --report json"),
+        (("config",), SCHEMA["title"]),
+        (("contract", "kaizen.schedule.prepared"), None),
+    ],
+)
+def test_schemas_are_printed_as_json_schema(
+    arguments: tuple[str, ...], title: str | None, run_contracts: RunContracts
+) -> None:
+    status, out, _ = run_contracts("schema", *arguments)
+
+    schema = json.loads(out)
+    assert status == 0
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert title in {schema.get("title"), None}
+    jsonschema_rs.Draft202012Validator(schema)

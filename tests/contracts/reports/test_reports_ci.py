@@ -1,0 +1,232 @@
+"""What CI shows to people: SARIF, annotations, the summary and the text; hostile text breaks out of none."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from contracts.check import Result, check_payload
+from contracts.reports import make_report
+from contracts.reports.provenance import shown_path
+from contracts.rules.registry import load_contract
+from contracts.verdict.policy import Policy
+from tests.support.reported import ALL, HOSTILE_TEXT, PREPARED, SPEC_EXAMPLE, WAIVER, hostile, write
+
+SARIF_SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0-rtm.5.json").read_bytes())
+# A stray bracket, which only lenient ECMAScript takes for itself, is written as what it is taken for.
+for part in ("run", "toolComponent"):
+    language = SARIF_SCHEMA["definitions"][part]["properties"]["language"]
+    language["pattern"] = language["pattern"].replace("}]?", r"}\]?")
+SARIF = jsonschema_rs.Draft4Validator(SARIF_SCHEMA, validate_formats=True)
+
+
+# --- SARIF -----------------------------------------------------------------------------------------------------------
+
+
+def test_sarif_keeps_the_published_schema_and_describes_every_rule() -> None:
+    document = json.loads(write("sarif", ALL, Policy(waivers=(WAIVER,))))
+
+    SARIF.validate(document)
+    (run,) = document["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert {each["id"] for each in rules} == {*load_contract(PREPARED).rules, "waiver/unused"}
+    assert len({each["id"] for each in rules}) == len(rules)
+    for each in rules:
+        assert each["help"]["text"]
+        assert each["defaultConfiguration"]["level"] in {"error", "warning"}
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
+
+
+def test_the_schema_in_use_refuses_what_is_not_sarif() -> None:
+    document = json.loads(write("sarif", ALL[:9]))
+    document["runs"][0]["results"] = [{"ruleId": "x"}]
+
+    assert not SARIF.is_valid(document)
+
+
+def test_a_waived_finding_is_suppressed_with_its_reason() -> None:
+    result = check_payload(SPEC_EXAMPLE.replace(b"weekly", b"hourly"))
+
+    (finding,) = json.loads(write("sarif", [result], Policy(waivers=(WAIVER,))))["runs"][0]["results"]
+
+    assert finding["suppressions"] == [
+        {"kind": "external", "status": "accepted", "justification": f"<b>ops</b>, until 2026-12-31: {WAIVER.reason}"}
+    ]
+
+
+def test_fingerprints_stay_when_lines_and_values_move_and_tell_findings_apart() -> None:
+    def fingerprints(*raws: bytes) -> list[str]:
+        results = [check_payload(raw, source="event.json") for raw in raws]
+        found = json.loads(write("sarif", results))["runs"][0]["results"]
+        return [each["partialFingerprints"]["contracts/v1"] for each in found]
+
+    hourly, yearly = (SPEC_EXAMPLE.replace(b"weekly", each) for each in (b"hourly", b"yearly"))
+    assert fingerprints(hourly) == fingerprints(b"\n\n" + yearly)
+    assert len(set(fingerprints(hourly, yearly, hourly.replace(b'"1"', b'"2"')))) == 4
+
+
+def test_sarif_names_files_from_the_working_directory_never_by_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkout" / "sub").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "checkout" / "sub")
+    result = hostile("ü b#c?")
+
+    assert _uris(result) == [("fixtures/ü b#c?.json", "%SRCROOT%")]
+    absolute = result._replace(fixture=Path.cwd() / "x")
+    assert _uris(absolute) == [("x", "%SRCROOT%")]
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "checkout"))
+    assert _uris(absolute) == [("sub/x", "%SRCROOT%")]
+    outside = result._replace(fixture=tmp_path / "y")
+    assert _uris(outside) == [(f"file://{tmp_path / 'y'}", None)]
+    assert str(tmp_path) not in write("sarif", [result, absolute])
+
+
+def _uris(result: Result) -> list[tuple[str, str | None]]:
+    found = json.loads(write("sarif", [result]))["runs"][0]["results"]
+    places = [place["physicalLocation"]["artifactLocation"] for each in found for place in each["locations"]]
+    return [(unquote(place["uri"]), place.get("uriBaseId")) for place in places]
+
+
+@given(HOSTILE_TEXT)
+def test_sarif_holds_against_hostile_text(text: str) -> None:
+    SARIF.validate(json.loads(write("sarif", [hostile(text)], Policy(waivers=(WAIVER,)), error=text)))
+
+
+# --- annotations -----------------------------------------------------------------------------------------------------
+
+
+def _annotations(text: str) -> list[tuple[str, dict[str, str], str]]:
+    """Read workflow commands as actions/runner does (ActionCommand.TryParseV2)."""
+    read = []
+    for line in text.splitlines():
+        assert line.startswith("::"), line
+        head, _, data = line[2:].partition("::")
+        command, _, told = head.partition(" ")
+        pairs = (pair.split("=", 1) for pair in told.split(",") if pair)
+        properties = {name: _unescaped(value, "%0D\r", "%0A\n", "%3A:", "%2C,", "%25%") for name, value in pairs}
+        read.append((command, properties, _unescaped(data, "%0D\r", "%0A\n", "%25%")))
+    return read
+
+
+def _unescaped(text: str, *escapes: str) -> str:
+    for escape in escapes:
+        text = text.replace(escape[:3], escape[3:])
+    return text
+
+
+def test_an_annotation_names_file_line_and_rule() -> None:
+    result = check_payload(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source="a,b:c.json")
+    result = result._replace(fixture=Path("a,b:c.json"))
+
+    ((level, properties, message),) = _annotations(write("github", [result]))
+
+    assert level == "error"
+    assert properties == {"file": "a,b:c.json", "line": "2", "title": "cadence/enum"}
+    assert "found 'hourly', expected one of 'daily', 'weekly', 'monthly'\nspec, line 46: cadence" in message
+
+
+@given(text=HOSTILE_TEXT, is_waived=st.booleans())
+def test_annotations_hold_against_hostile_text(text: str, *, is_waived: bool) -> None:
+    policy = Policy(waivers=(WAIVER,) if is_waived else ())
+    annotations = _annotations(write("github", [hostile(text)], policy, error="a\nb"))
+
+    assert [level for level, _, _ in annotations] == ["notice" if is_waived else "error", "error"]
+    assert annotations[0][1].keys() == {"file", "line", "title"}
+    (finding,) = Policy().judge(hostile(text)).findings
+    assert finding.fixture is not None
+    assert annotations[0][1]["file"] == shown_path(finding.fixture)
+    assert annotations[0][2].startswith(finding.message)
+    assert annotations[1][1].keys() == {"title"}
+
+
+# --- Markdown --------------------------------------------------------------------------------------------------------
+
+MARKDOWN = MarkdownIt("commonmark", {"linkify": False}).enable("table").enable("strikethrough")
+EXPECTED_TAGS = {"h3", "p", "table", "thead", "tbody", "tr", "th", "td", "br"}
+
+
+def _rendered(markdown: str) -> tuple[set[str], list[list[str]]]:
+    """Render as CommonMark with tables: (tags, the text of each cell by row, with a space for each break)."""
+    text = MARKDOWN.render(markdown)
+    rows = [re.findall(r"<t[dh]>(.*?)</t[dh]>", row) for row in text.split("<tr>")[1:]]
+    cells = [[" ".join(html.unescape(cell.replace("<br>", " ")).split()) for cell in row] for row in rows]
+    return set(re.findall(r"<([a-z0-9]+)", text)), cells
+
+
+def test_the_summary_is_one_table_with_a_row_for_each_finding() -> None:
+    results = [check_payload(SPEC_EXAMPLE.replace(b"weekly", b"hourly").replace(b"8421", b"-1"), source="event.json")]
+
+    tags, (_, cadence, size) = _rendered(write("markdown", results))
+
+    assert tags == EXPECTED_TAGS
+    assert cadence[:4] == ["error", "cadence/enum", "event.json /cadence", "'hourly'"]
+    assert size[1:4] == ["bundle.bytes/minimum", "event.json /bundle/bytes", "the number -1"]
+
+
+@given(text=HOSTILE_TEXT, is_error=st.booleans())
+def test_markdown_holds_against_hostile_text(text: str, *, is_error: bool) -> None:
+    policy = Policy(waivers=(WAIVER,))
+    (finding,) = policy.judge(hostile(text)).findings
+
+    tags, (_, cells) = _rendered(write("markdown", [hostile(text)], policy, error=text if is_error else None))
+
+    assert tags <= EXPECTED_TAGS
+    assert len(cells) == 5
+    near = f" nearest: {finding.nearest}" if finding.nearest else ""
+    assert cells[3] == " ".join(f"{finding.found}{near}".split())
+
+
+@pytest.mark.parametrize("text", ["@octocat", "#12", "https://x.example", "www.example.org", "a@b.example", ":smile:"])
+def test_markdown_mentions_nobody_and_links_nothing(text: str) -> None:
+    assert text not in write("markdown", [hostile(text)], error=text)
+
+
+def test_a_summary_stays_small_and_says_that_there_is_more() -> None:
+    text = write("markdown", [hostile("x" * 4000)] * 500)
+
+    assert len(text) < 1_000_000
+    assert "And 300 more" in text
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+
+@given(HOSTILE_TEXT)
+def test_text_controls_no_terminal_and_no_runner(text: str) -> None:
+    lines = write("text", [hostile(text)], Policy(waivers=(WAIVER,))).split("\n")
+
+    for line in lines:
+        assert line.isprintable()
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("no_color", "is_coloured"), [(None, True), ("1", False)])
+def test_colour_is_for_terminals_without_no_color(
+    no_color: str | None, *, is_coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if no_color:
+        monkeypatch.setenv("NO_COLOR", no_color)
+    output = _Terminal()
+    make_report("text", output).add(Policy().judge(check_payload(b"[]")))
+
+    assert ("\x1b[" in output.getvalue()) is is_coloured
+    assert "\x1b[" not in write("text", [check_payload(b"[]")])
