@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from archiver.cli import archiver
-from contracts import run
+from contracts.toolkit import run
 
 
 def main() -> None:

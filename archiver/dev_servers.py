@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from contracts import ChildProcess, NatsServer, ServerDidNotStart
+from contracts.toolkit import ChildProcess, NatsServer, ServerDidNotStart
 
 if TYPE_CHECKING:
     import signal

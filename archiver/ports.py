@@ -22,7 +22,7 @@ Body = bytes | BinaryIO
 """What is stored: bytes, or a seekable binary file read from its start."""
 
 
-class ObjectStore(Protocol):
+class BlobStore(Protocol):
     """A bucket, or the part of one under a prefix. Keys are relative to that prefix."""
 
     async def check(self) -> None:

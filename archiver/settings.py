@@ -17,7 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from archiver.core.subjects import SCHEDULE_STREAM, stream_name
 from archiver.stores.s3.access import S3Access
-from contracts import BadInput, NatsAccess, nearest
+from contracts import BadInput
+from contracts.toolkit import NatsAccess, nearest
 
 _PREFIX = "ARCHIVER_"
 _NATS_NAME = r"^[^\s.*>/\\]+$"  # of streams and consumers; nats-py raises ValueError for others

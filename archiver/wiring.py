@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from archiver.core.capabilities import Capabilities
 from archiver.core.limiter import Limiter
-from archiver.ports import Announcer, BundleSource, Inbox, ObjectStore
+from archiver.ports import Announcer, BlobStore, BundleSource, Inbox
 from archiver.settings import Settings
 from archiver.stores.retrying import patiently
 from archiver.stores.s3.access import S3Access
@@ -35,7 +35,7 @@ class SystemClock:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIterator[ObjectStore]:
+async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIterator[BlobStore]:
     """Open the store that the settings name, and confirm that the bucket is there.
 
     `checksums` says whether a body's digest is sent along for the store to verify.
@@ -53,7 +53,7 @@ async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIter
         await store.close()
 
 
-def _driver(settings: Settings, access: S3Access) -> ObjectStore:
+def _driver(settings: Settings, access: S3Access) -> BlobStore:
     if settings.store == "boto3":
         from archiver.stores.s3.boto3_store import Boto3Store
 
@@ -83,7 +83,7 @@ async def probe_store(settings: Settings) -> Capabilities:
         control.close()
 
 
-def make_archive(settings: Settings, store: ObjectStore, *, create_only: bool = True) -> Archive:
+def make_archive(settings: Settings, store: BlobStore, *, create_only: bool = True) -> Archive:
     """Make the writing side of the archive."""
     prefix = settings.prefix.strip("/")
     identity = Identity(
@@ -100,7 +100,7 @@ def make_archive(settings: Settings, store: ObjectStore, *, create_only: bool = 
 class World:
     """What a worker works with, each behind its port."""
 
-    store: ObjectStore
+    store: BlobStore
     bundles: BundleSource
     announcer: Announcer
     inbox: Inbox

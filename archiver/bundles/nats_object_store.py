@@ -28,7 +28,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, BusUnavailable, StoreUnavailable
 from archiver.ports import Bundle
-from contracts import spool_name
+from contracts.toolkit import spool_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archiver.bundles.mounts import Place
 from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
 from archiver.ports import Bundle
-from contracts import spool_name
+from contracts.toolkit import spool_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

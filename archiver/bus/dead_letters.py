@@ -13,10 +13,11 @@ from nats.js.api import RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
 from archiver.core.announcement import FAILED
-from archiver.core.dead_letter import Letter, NotALetter, read_letter
+from archiver.core.dead_letter import DeadLetter, NotADeadLetter, read_dead_letter
 from archiver.core.errors import BusUnavailable
 from archiver.core.subjects import DEAD_LETTER_STREAM, PREPARED, stream_name
-from contracts import REPLAY, KitError
+from contracts import KitError
+from contracts.toolkit import REPLAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,11 @@ class Filed:
 
     number: int
     filed_at: datetime
-    letter: Letter | None
+    letter: DeadLetter | None
     problem: str = ""
 
 
-class LetterMissing(KitError):
+class DeadLetterMissing(KitError):
     """No dead letter has this number (any more)."""
 
     def __init__(self, number: int) -> None:
@@ -99,20 +100,20 @@ class DeadLetters:
         """Read one letter.
 
         Raises:
-            LetterMissing: there is none of this number.
+            DeadLetterMissing: there is none of this number.
             BusUnavailable: NATS does not answer.
         """
         with _asked(f"read dead letter {number}"):
             try:
                 return _filed(await self._jetstream.get_msg(self._letters, number))
             except NotFoundError:
-                raise LetterMissing(number) from None
+                raise DeadLetterMissing(number) from None
 
     async def redrive(self, filed: Filed) -> int:
         """Publish the original again, drop its letter once that is confirmed, and return its new sequence.
 
         Repeated, or broken off in between and repeated, it stores the original once within the stream's
-        duplicate window; beyond, the pipeline finds the event archived. See `Letter.redrive_id`.
+        duplicate window; beyond, the pipeline finds the event archived. See `DeadLetter.redrive_id`.
 
         Raises:
             NotRedriven: it must not be, or its bytes are no longer to be had; says what to do.
@@ -165,7 +166,7 @@ class DeadLetters:
                     await self._jetstream.get_msg(self._letters, number)
                     raise
 
-    async def _still_there(self, letter: Letter, sequence: int) -> RawStreamMsg | None:
+    async def _still_there(self, letter: DeadLetter, sequence: int) -> RawStreamMsg | None:
         """Return the message, if it is there and holds the letter's original bytes."""
         with _asked(f"read {self._stream} #{sequence}"):
             try:
@@ -180,8 +181,8 @@ def _filed(found: RawStreamMsg) -> Filed:
     assert found.time is not None, "nats-py's types leave it open"
     number, filed_at = found.seq, found.time.astimezone(UTC)
     try:
-        return Filed(number, filed_at, read_letter(found.data or b""))
-    except NotALetter as error:
+        return Filed(number, filed_at, read_dead_letter(found.data or b""))
+    except NotADeadLetter as error:
         return Filed(number, filed_at, None, str(error))
 
 

@@ -20,7 +20,7 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from archiver.core.errors import BusSilent, BusUnavailable
 from archiver.core.values import Backlog, Message
-from contracts import Unreachable, listen, publish_confirmed
+from contracts.toolkit import Unreachable, listen, publish_confirmed
 
 _CONFIRM_WITHIN_S = 5.0
 _ANSWER_WITHIN_S = 2.0

@@ -30,7 +30,7 @@ from nats.js.errors import NotFoundError
 
 from archiver.core.announcement import FAILED
 from archiver.core.errors import BusUnavailable
-from archiver.core.health_checks import Check, Verdict, judged, span
+from archiver.core.health_checks import Check, CheckState, judged, span
 from archiver.core.subjects import DEAD_LETTER_STREAM, PREPARED, SCHEDULE, stream_name
 from contracts import parse_rfc3339
 
@@ -73,7 +73,7 @@ class Part:
     @property
     def differences(self) -> tuple[Check, ...]:
         """The settings that are not as wanted, or were not."""
-        return tuple(each for each in self.checks if each.verdict is Verdict.DIFFERS)
+        return tuple(each for each in self.checks if each.verdict is CheckState.DIFFERS)
 
 
 async def set_up(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from contracts import LazyGroup
+from contracts.toolkit import LazyGroup
 
 
 @click.command(

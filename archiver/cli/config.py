@@ -7,7 +7,7 @@ import os
 import click
 
 from archiver.settings import load_settings, shown
-from contracts import NatsAccess, print_table
+from contracts.toolkit import NatsAccess, print_table
 
 
 @click.command()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archiver.settings import load_settings, nats_access
-from contracts import BadInput, Exit, NothingChecked, When, close_nats, connect_nats, format_rfc3339, print_table
+from contracts import BadInput
+from contracts.toolkit import Exit, NothingChecked, When, close_nats, connect_nats, format_rfc3339, print_table
 
 if TYPE_CHECKING:
     from archiver.bus.dead_letters import DeadLetters, Filed
@@ -133,7 +134,7 @@ async def _show(number: int, output: Path | None, *, with_payload: bool, as_json
 
 
 async def _redrive(numbers: Iterable[int], reason: str | None) -> Exit:
-    from archiver.bus.dead_letters import LetterMissing, NotRedriven
+    from archiver.bus.dead_letters import DeadLetterMissing, NotRedriven
 
     left = False
     async with _dead_letters() as dead_letters:
@@ -144,7 +145,7 @@ async def _redrive(numbers: Iterable[int], reason: str | None) -> Exit:
         for number in chosen:
             try:
                 sequence = await dead_letters.redrive(await dead_letters.one(number))
-            except (LetterMissing, NotRedriven) as error:
+            except (DeadLetterMissing, NotRedriven) as error:
                 left = True
                 click.echo(f"archiver: {error}", err=True)
             else:
@@ -153,14 +154,14 @@ async def _redrive(numbers: Iterable[int], reason: str | None) -> Exit:
 
 
 async def _drop(numbers: Iterable[int], *, yes: bool) -> Exit:
-    from archiver.bus.dead_letters import LetterMissing
+    from archiver.bus.dead_letters import DeadLetterMissing
 
     there, missing = [], False
     async with _dead_letters() as dead_letters:
         for number in dict.fromkeys(numbers):
             try:
                 there.append(await dead_letters.one(number))
-            except LetterMissing as error:
+            except DeadLetterMissing as error:
                 missing = True
                 click.echo(f"archiver: {error}", err=True)
         if there:

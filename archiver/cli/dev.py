@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from contracts import Exit
+from contracts.toolkit import Exit
 
 
 @click.command()

@@ -18,7 +18,7 @@ import click
 from archiver.core.errors import BucketMissing, StoreRefuses
 from archiver.core.health_checks import (
     Check,
-    Verdict,
+    CheckState,
     capability_checks,
     clock_check,
     judged,
@@ -27,14 +27,15 @@ from archiver.core.health_checks import (
     versioning_check,
 )
 from archiver.settings import Settings, load_settings, nats_access
-from contracts import Exit, KitError, NatsAccess, close_nats, connect_nats
+from contracts import KitError
+from contracts.toolkit import Exit, NatsAccess, close_nats, connect_nats
 
 Checks = dict[str, list[Check]]
 
 _LIBRARIES = ("nats-py", "obstore", "boto3")
-_MISSING = Check(Verdict.DIFFERS, "state", "missing", "created", "no worker can start; archiver init creates it")
+_MISSING = Check(CheckState.DIFFERS, "state", "missing", "created", "no worker can start; archiver init creates it")
 _SYNC = Check(
-    Verdict.UNKNOWN,
+    CheckState.UNKNOWN,
     "sync_interval",
     "not visible to a client",
     "always",
@@ -58,12 +59,12 @@ def doctor(*, as_json: bool) -> Exit:
     checks |= asyncio.run(_bus(settings, access))
     if "spool" in settings.sources:
         checks["spool"] = list(_spool(settings.spool, settings.max_bundle_bytes))
-    checks["versions"] = [Check(Verdict.OK, name, version(name)) for name in ("kaizen-event-kit", *_LIBRARIES)]
+    checks["versions"] = [Check(CheckState.OK, name, version(name)) for name in ("kaizen-event-kit", *_LIBRARIES)]
     _print(checks, as_json=as_json)
     verdicts = {check.verdict for group in checks.values() for check in group}
-    if Verdict.FAILED in verdicts:
+    if CheckState.FAILED in verdicts:
         return Exit.UNREACHABLE
-    return Exit.BROKEN if Verdict.DIFFERS in verdicts else Exit.OK
+    return Exit.BROKEN if CheckState.DIFFERS in verdicts else Exit.OK
 
 
 def _store(settings: Settings) -> list[Check]:
@@ -76,12 +77,12 @@ def _store(settings: Settings) -> list[Check]:
         try:
             checks.extend(ask())
         except NotOffered as error:
-            checks.append(Check(Verdict.UNKNOWN, name, error.why))
+            checks.append(Check(CheckState.UNKNOWN, name, error.why))
         except StoreRefuses as error:
             if isinstance(error, BucketMissing) or name == "probe":
                 checks.append(_failed(name, error))
                 return False
-            checks.append(Check(Verdict.UNKNOWN, name, "this identity may not ask", consequence=error.why))
+            checks.append(Check(CheckState.UNKNOWN, name, "this identity may not ask", consequence=error.why))
         except KitError as error:
             checks.append(_failed(name, error))
             return False
@@ -111,7 +112,7 @@ async def _bus(settings: Settings, access: NatsAccess) -> Checks:
     except KitError as error:
         return {group: [_failed("connection", error)]}
     server = client.connected_server_version
-    checks = [Check(Verdict.OK, "nats-server", f"{server.major}.{server.minor}.{server.patch}"), _SYNC]
+    checks = [Check(CheckState.OK, "nats-server", f"{server.major}.{server.minor}.{server.patch}"), _SYNC]
     found = {group: checks}
     try:
         skew_s = await clock_skew_s(client, settings.stream)
@@ -135,9 +136,11 @@ async def _bus(settings: Settings, access: NatsAccess) -> Checks:
 def _spool(spool: Path | None, largest_bundle_bytes: int) -> Iterator[Check]:
     if spool is None or not spool.is_dir():
         place = "ARCHIVER_SPOOL is not set" if spool is None else f"no directory {spool}"
-        yield Check(Verdict.DIFFERS, "directory", place, "the one where emitters leave bundles", "no bundle is found")
+        yield Check(
+            CheckState.DIFFERS, "directory", place, "the one where emitters leave bundles", "no bundle is found"
+        )
         return
-    yield Check(Verdict.OK, "directory", str(spool))
+    yield Check(CheckState.OK, "directory", str(spool))
     for name, right, consequence in (
         ("readable", os.R_OK | os.X_OK, "no bundle can be read, and their events wait"),
         ("writable", os.W_OK | os.X_OK, "archived bundles cannot be taken away, and the disk fills up; or run --keep"),
@@ -155,7 +158,7 @@ def _spool(spool: Path | None, largest_bundle_bytes: int) -> Iterator[Check]:
 
 
 def _failed(name: str, error: KitError) -> Check:
-    return Check(Verdict.FAILED, name, " ".join(str(error).split()))
+    return Check(CheckState.FAILED, name, " ".join(str(error).split()))
 
 
 def _size(count: int) -> str:

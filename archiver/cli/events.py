@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.settings import Settings, load_settings
-from contracts import Exit, NothingChecked, Spool, When
+from contracts.toolkit import Exit, NothingChecked, Spool, When
 
 if TYPE_CHECKING:
     from archiver.maintenance.history import Span

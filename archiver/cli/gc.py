@@ -12,7 +12,7 @@ import click
 
 from archiver.cli.progress import clear, progress
 from archiver.settings import Settings, load_settings
-from contracts import Exit, Span
+from contracts.toolkit import Exit, Span
 
 if TYPE_CHECKING:
     from archiver.maintenance.gc import Swept

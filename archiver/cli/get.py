@@ -13,7 +13,8 @@ from typing import BinaryIO
 import click
 
 from archiver.settings import Settings, load_settings
-from contracts import BadInput, Exit, NothingChecked, When, print_table
+from contracts import BadInput
+from contracts.toolkit import Exit, NothingChecked, When, print_table
 
 
 @click.command()

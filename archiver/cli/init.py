@@ -8,7 +8,7 @@ import click
 
 from archiver.core.errors import BucketMissing
 from archiver.settings import Settings, load_settings, nats_access
-from contracts import Exit, NatsAccess, close_nats, connect_nats
+from contracts.toolkit import Exit, NatsAccess, close_nats, connect_nats
 
 
 @click.command()

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.settings import Settings, load_settings, nats_access
-from contracts import BadInput, Exit, close_nats, connect_nats, format_rfc3339
+from contracts import BadInput
+from contracts.toolkit import Exit, close_nats, connect_nats, format_rfc3339
 
 if TYPE_CHECKING:
     from collections import Counter
 
     from structlog.typing import FilteringBoundLogger
 
-    from contracts import NatsAccess
+    from contracts.toolkit import NatsAccess
 
 
 @click.command()

@@ -14,10 +14,10 @@ import click
 from archiver.cli.progress import clear, progress
 from archiver.core.errors import StoreUnavailable
 from archiver.settings import Settings, load_settings
-from contracts import Exit, NothingChecked, Span, When
+from contracts.toolkit import Exit, NothingChecked, Span, When
 
 if TYPE_CHECKING:
-    from archiver.core.damage import Flaw
+    from archiver.core.damage import Damage
     from archiver.maintenance.verify import Selection, Verification
 
 
@@ -72,9 +72,9 @@ class _Report:
     damage: int = 0
     notes: int = 0
     repaired: int = 0
-    flaws: list[Flaw] = field(default_factory=list)
+    flaws: list[Damage] = field(default_factory=list)
 
-    def add(self, flaw: Flaw) -> None:
+    def add(self, flaw: Damage) -> None:
         self.repaired += bool(flaw.repaired)
         self.damage += flaw.is_damage
         self.notes += not flaw.is_damage and not flaw.repaired

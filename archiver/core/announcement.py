@@ -12,7 +12,7 @@ from archiver.core.outcome import Dead
 from archiver.core.reference import Reference
 from archiver.core.replay import run_of
 from archiver.core.values import Message
-from contracts import format_rfc3339
+from contracts.toolkit import format_rfc3339
 
 ARCHIVED: Final = "kaizen.schedule.archived"
 FAILED: Final = "kaizen.archive.failed"

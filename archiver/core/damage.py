@@ -38,7 +38,7 @@ KINDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class Damage:
     """One thing that is not as it should be.
 
     `id` is of `KINDS`; `record` is the key of the record that refers to a blob; `repaired` says how it was mended.

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from contracts import MalformedPayload, parse_payload
+from contracts.toolkit import MalformedPayload, parse_payload
 
 _TEXTS = ("reason", "detail", "subject", "stream", "failed_at", "worker", "msg_id", "payload_sha256")
 _NUMBERS = ("sequence", "deliveries", "payload_bytes")
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One message that can never be archived as it is.
 
     `subject`, `stream` and `sequence` are where it lay, `msg_id` its Nats-Msg-Id. `payload` is the copy that
@@ -68,30 +68,30 @@ class Letter:
         return {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS, "replay")}
 
 
-class NotALetter(ValueError):
+class NotADeadLetter(ValueError):
     """The bytes are not a dead letter of this version; the message says why."""
 
 
-def read_letter(raw: bytes) -> Letter:
+def read_dead_letter(raw: bytes) -> DeadLetter:
     """Read a dead letter; keys that a later version added are passed over.
 
     Raises:
-        NotALetter: not JSON, another schema or version, a field is missing or of another type.
+        NotADeadLetter: not JSON, another schema or version, a field is missing or of another type.
     """
     try:
         record = json.loads(raw)
         if (record["schema"], record["version"]) != ("kaizen.archive.failed", "1"):
-            raise NotALetter(f"schema {record['schema']!r} version {record['version']!r}")
-        letter = Letter(
+            raise NotADeadLetter(f"schema {record['schema']!r} version {record['version']!r}")
+        letter = DeadLetter(
             **{name: _typed(record, name, str) for name in _TEXTS},
             **{name: _typed(record, name, int) for name in _NUMBERS},
             payload=base64.b64decode(_typed(record, "payload_b64", str), validate=True),
             replay=_typed({"replay": "", **record}, "replay", str),  # earlier versions wrote none
         )
         if not 0 < letter.sequence < 2**63:
-            raise NotALetter(f"sequence is {letter.sequence}, expected one of a stream")
+            raise NotADeadLetter(f"sequence is {letter.sequence}, expected one of a stream")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotALetter(f"not a dead letter: {type(error).__name__}: {error}") from None
+        raise NotADeadLetter(f"not a dead letter: {type(error).__name__}: {error}") from None
     return letter
 
 

@@ -24,7 +24,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from archiver.core.outcome import Cause
-from contracts import Exit, KitError
+from contracts import KitError
+from contracts.toolkit import Exit
 
 
 class StoreUnavailable(KitError):

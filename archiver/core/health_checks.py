@@ -14,7 +14,7 @@ _TOLERATED_SKEW_S: Final = 60.0
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
-class Verdict(StrEnum):
+class CheckState(StrEnum):
     """As wanted; not as wanted; not to be seen from here; not to be reached."""
 
     OK = "ok"
@@ -30,7 +30,7 @@ class Check:
     `found` says why, where nothing was found: unknown and failed.
     """
 
-    verdict: Verdict
+    verdict: CheckState
     name: str
     found: str
     wanted: str = ""
@@ -38,7 +38,7 @@ class Check:
 
     def __str__(self) -> str:
         """Say it in one line, without the verdict."""
-        found = "found " if self.verdict in {Verdict.OK, Verdict.DIFFERS} else ""
+        found = "found " if self.verdict in {CheckState.OK, CheckState.DIFFERS} else ""
         wanted = f", wanted {self.wanted}" if self.wanted else ""
         return f"{self.name}: {found}{self.found}{wanted}" + (f": {self.consequence}" if self.consequence else "")
 
@@ -46,8 +46,8 @@ class Check:
 def judged(name: str, found: str, wanted: str, consequence: str, *, is_well: bool) -> Check:
     """Say `ok`, or `differs` with what that leads to."""
     if is_well:
-        return Check(Verdict.OK, name, found)
-    return Check(Verdict.DIFFERS, name, found, wanted, consequence)
+        return Check(CheckState.OK, name, found)
+    return Check(CheckState.DIFFERS, name, found, wanted, consequence)
 
 
 def span(seconds: float) -> str:
@@ -76,10 +76,10 @@ def versioning_check(found: str) -> Check:
 def lock_check(found: str) -> Check:
     """Say what the bucket's object lock leads to. Whether it is wanted is the operator's to decide."""
     if found == "off":
-        return Check(Verdict.OK, "object lock", found, consequence="whoever may delete can empty the archive")
+        return Check(CheckState.OK, "object lock", found, consequence="whoever may delete can empty the archive")
     if found == "on":
-        return Check(Verdict.OK, "object lock", found, consequence="without a default retention it locks nothing")
-    return Check(Verdict.OK, "object lock", found, consequence="gc can delete nothing before that time")
+        return Check(CheckState.OK, "object lock", found, consequence="without a default retention it locks nothing")
+    return Check(CheckState.OK, "object lock", found, consequence="gc can delete nothing before that time")
 
 
 def lifecycle_checks(rules: Iterable[LifecycleRule], prefix: str) -> Iterator[Check]:
@@ -100,11 +100,11 @@ def lifecycle_checks(rules: Iterable[LifecycleRule], prefix: str) -> Iterator[Ch
     ):
         deleting = [each for each in rules if each.expires and (prefix + folder).startswith(each.prefix)]
         found = ", ".join(f"deleted {each.expires}" for each in deleting) or "kept"
-        yield Check(Verdict.OK, f"lifecycle of {folder}", found, consequence="" if deleting else without)
+        yield Check(CheckState.OK, f"lifecycle of {folder}", found, consequence="" if deleting else without)
     after = min((each.parts_after_days for each in rules if each.parts_after_days is not None), default=None)
     found = "kept" if after is None else f"deleted after {after} d"
     remark = "the archiver uploads nothing in parts" if after is None else ""
-    yield Check(Verdict.OK, "unfinished multipart uploads", found, consequence=remark)
+    yield Check(CheckState.OK, "unfinished multipart uploads", found, consequence=remark)
 
 
 def capability_checks(found: Capabilities) -> Iterator[Check]:
@@ -136,7 +136,7 @@ def capability_checks(found: Capabilities) -> Iterator[Check]:
 def clock_check(skew_s: float | None, consequence: str) -> Check:
     """Judge how far somebody else's clock is ahead of ours."""
     if skew_s is None:
-        return Check(Verdict.UNKNOWN, "clock", "no answer that tells the time")
+        return Check(CheckState.UNKNOWN, "clock", "no answer that tells the time")
     side = "ahead of" if skew_s >= 0 else "behind"
     return judged(
         "clock",

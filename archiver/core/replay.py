@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from contracts import REPLAY
+from contracts.toolkit import REPLAY
 
 if TYPE_CHECKING:
     from archiver.core.values import Message

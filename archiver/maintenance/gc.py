@@ -33,8 +33,8 @@ from archiver.core.errors import DigestMismatch, KeyMissing, KeyTaken, NotArchiv
 from archiver.core.keys import BLOBS, CONFLICTS, REFERENCES, TRASH, blob_in_trash, digest_in, trash_key
 from archiver.core.reference import MAX_BYTES, NotAReference, read_reference
 from archiver.maintenance.reading import checked_blob
-from archiver.maintenance.temp_tables import Scratch, Table
-from archiver.ports import ObjectStore
+from archiver.maintenance.temp_tables import Table, TempTables
+from archiver.ports import BlobStore
 from archiver.stores.listing import in_any_order
 from archiver.stores.parallel import in_parallel
 from archiver.stores.retrying import patiently
@@ -78,7 +78,7 @@ class Sweep:
     listed is noted in a temporary file, so that an archive of any size takes the same memory.
     """
 
-    store: ObjectStore
+    store: BlobStore
     run: str
     older_than: timedelta
     listed: int = 0
@@ -86,7 +86,7 @@ class Sweep:
     records: int = 0
 
     def __post_init__(self) -> None:
-        scratch = Scratch()
+        scratch = TempTables()
         self._new, self._read, self._needed = (Table(scratch, name) for name in ("new", "read", "needed"))
         self._missed, self._leftovers, self._gone = (Table(scratch, name) for name in ("missed", "leftovers", "gone"))
 

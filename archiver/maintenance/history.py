@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from archiver.core.keys import day_in, key_segment, ref_key, ref_prefix
 from archiver.core.reference import Reference, read_reference
 from archiver.maintenance.reading import Entry, Stray, entry_at
-from archiver.maintenance.temp_tables import Scratch, Table
-from archiver.ports import ObjectStore
+from archiver.maintenance.temp_tables import Table, TempTables
+from archiver.ports import BlobStore
 from archiver.stores.listing import in_any_order
 from archiver.stores.parallel import in_turn
 from contracts import Capture, InvalidTimestamp, parse_rfc3339
@@ -43,7 +43,7 @@ class Span:
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
 
 
-async def history(store: ObjectStore, span: Span) -> AsyncIterator[Entry | Stray]:
+async def history(store: BlobStore, span: Span) -> AsyncIterator[Entry | Stray]:
     """Yield the references of a span's events by `occurred_at`, to the microsecond, ties by the events' keys.
 
     What is among the references and is none, or lies where another event belongs, comes first among those of its day.
@@ -67,8 +67,8 @@ async def history(store: ObjectStore, span: Span) -> AsyncIterator[Entry | Stray
         yield entry
 
 
-async def _day_by_day(store: ObjectStore, span: Span) -> AsyncIterator[str]:
-    listed = Table(Scratch(), "by day")
+async def _day_by_day(store: BlobStore, span: Span) -> AsyncIterator[str]:
+    listed = Table(TempTables(), "by day")
     async with aclosing(in_any_order(store, ref_prefix(span.repo, span.agent))) as everything:
         async for each in everything:
             if span.may_hold(each.key):
@@ -77,7 +77,7 @@ async def _day_by_day(store: ObjectStore, span: Span) -> AsyncIterator[str]:
         yield noted.partition(" ")[2]
 
 
-async def _look(store: ObjectStore, key: str) -> tuple[str, datetime | None, Entry | Stray | None]:
+async def _look(store: BlobStore, key: str) -> tuple[str, datetime | None, Entry | Stray | None]:
     """Return the key, when its event occurred, and what is there."""
     found = await entry_at(store, key)
     if found is None or isinstance(found, Stray):
@@ -93,7 +93,7 @@ class _Gathered:
     """The entries of one day, on disk."""
 
     def __init__(self) -> None:
-        scratch = Scratch()
+        scratch = TempTables()
         self._keys, self._records = Table(scratch, "keys"), Table(scratch, "records")
 
     def add(self, occurred_at: datetime, entry: Entry) -> None:

@@ -16,7 +16,7 @@ from archiver.core.errors import DigestMismatch, KeyMissing, NotArchived, Object
 from archiver.core.keys import BLOBS, REFERENCES, codec_in, day_in, digest_in, is_digest, key_segment, ref_prefix
 from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, read_reference
-from archiver.ports import ObjectStore
+from archiver.ports import BlobStore
 from archiver.stores.compression import NotUnpackable, Packed, Unpacker
 from archiver.stores.listing import in_any_order, in_order
 from archiver.stores.parallel import in_turn
@@ -43,7 +43,7 @@ class Stray:
 
 
 async def references(
-    store: ObjectStore, *, repo: str | None = None, agent: str | None = None, since: datetime | None = None
+    store: BlobStore, *, repo: str | None = None, agent: str | None = None, since: datetime | None = None
 ) -> AsyncIterator[Entry | Stray]:
     """List references repo by repo, agent by agent and day by day, as they are read; a few are in memory.
 
@@ -74,7 +74,7 @@ async def references(
             yield found
 
 
-async def entry_at(store: ObjectStore, key: str) -> tuple[Entry, PreparedEvent] | Stray | None:
+async def entry_at(store: BlobStore, key: str) -> tuple[Entry, PreparedEvent] | Stray | None:
     """Read what is among the references under a key; None where it was deleted since it was listed.
 
     Raises:
@@ -99,7 +99,7 @@ def event_of(reference: Reference) -> PreparedEvent | Dead:
     return validate(payload, source="")
 
 
-async def resolve(store: ObjectStore, name: str) -> tuple[str, str, int | None]:
+async def resolve(store: BlobStore, name: str) -> tuple[str, str, int | None]:
     """Resolve an event key, a reference key or a blob key to blob key, SHA-256 and size of the bundle.
 
     The size is None where only the blob's key is known.
@@ -125,9 +125,7 @@ async def resolve(store: ObjectStore, name: str) -> tuple[str, str, int | None]:
 
 
 @asynccontextmanager
-async def checked_bundle(
-    store: ObjectStore, blob_key: str, sha256_hex: str, limit_bytes: int
-) -> AsyncIterator[BinaryIO]:
+async def checked_bundle(store: BlobStore, blob_key: str, sha256_hex: str, limit_bytes: int) -> AsyncIterator[BinaryIO]:
     """Fetch a bundle to a temporary file, unpacked, and check its digest before anybody sees a byte of it.
 
     `limit_bytes` is how large it may be: a small blob can hold more than a disk does.
@@ -141,12 +139,12 @@ async def checked_bundle(
         yield blob.file
 
 
-def checked_blob(store: ObjectStore, blob_key: str, sha256_hex: str) -> AbstractAsyncContextManager[Packed]:
+def checked_blob(store: BlobStore, blob_key: str, sha256_hex: str) -> AbstractAsyncContextManager[Packed]:
     """Fetch a blob to a temporary file as it is stored, and check the digest of what it holds; see `checked_bundle`."""
     return _fetched(store, blob_key, sha256_hex, Unpacker(blob_key), as_stored=True)
 
 
-async def write_checked(store: ObjectStore, blob_key: str, sha256_hex: str, limit_bytes: int, target: BinaryIO) -> None:
+async def write_checked(store: BlobStore, blob_key: str, sha256_hex: str, limit_bytes: int, target: BinaryIO) -> None:
     """Write a bundle, unpacked, into an empty file as it comes: what is there counts once this has returned.
 
     Raises:
@@ -157,7 +155,7 @@ async def write_checked(store: ObjectStore, blob_key: str, sha256_hex: str, limi
 
 @asynccontextmanager
 async def _fetched(
-    store: ObjectStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, *, as_stored: bool
+    store: BlobStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, *, as_stored: bool
 ) -> AsyncIterator[Packed]:
     # In memory up to 8 MiB, in a file without a name beyond; a BinaryIO in all but name.
     with tempfile.SpooledTemporaryFile(max_size=8 << 20) as spooled:
@@ -168,7 +166,7 @@ async def _fetched(
 
 
 async def _write(
-    store: ObjectStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, target: BinaryIO, *, as_stored: bool
+    store: BlobStore, blob_key: str, sha256_hex: str, unpacker: Unpacker, target: BinaryIO, *, as_stored: bool
 ) -> tuple[int, str]:
     """Write a blob into a file, as it is stored or unpacked; return size and digest of what is stored."""
     digest, digest_as_stored, stored = sha256(), sha256(), 0
@@ -197,14 +195,14 @@ def copy_out(source: BinaryIO, target: BinaryIO) -> None:
     shutil.copyfileobj(source, target, 1 << 20)
 
 
-async def _reference(store: ObjectStore, key: str) -> Reference:
+async def _reference(store: BlobStore, key: str) -> Reference:
     try:
         return read_reference(await read_whole(store, key, MAX_BYTES))
     except NotAReference as error:
         raise StoreUnavailable(f"read {key}", f"{error}; restore the object, or remove it") from error
 
 
-async def _ref_key_of(store: ObjectStore, event_key: str) -> str:
+async def _ref_key_of(store: BlobStore, event_key: str) -> str:
     async with aclosing(in_any_order(store, REFERENCES)) as everything:
         async for listed in everything:
             if listed.key.endswith(f"/{event_key}.json"):

@@ -17,7 +17,7 @@ from archiver.core.errors import BundleMissing, BundleRefused, DigestMismatch, K
 from archiver.core.keys import TRASH, blob_in_trash, codec_in
 from archiver.core.reference import StoredBundle
 from archiver.maintenance.reading import checked_blob
-from archiver.ports import BundleSource, ObjectStore
+from archiver.ports import BlobStore, BundleSource
 from archiver.stores.compression import Packed, packed
 from archiver.stores.retrying import patiently
 from archiver.worker.archive import digest_of
@@ -28,7 +28,7 @@ from contracts import PreparedEvent
 class Mender:
     """Writes what is missing, into `store`; `bundles` is where emitters leave bundles, if that can be read."""
 
-    store: ObjectStore
+    store: BlobStore
     bundles: BundleSource | None
     _copies: dict[str, str] = field(default_factory=dict)
 

@@ -9,13 +9,14 @@ from archiver.core.errors import BundleMissing, BundleRefused, DigestMismatch
 from archiver.core.keys import blob_keys
 from archiver.core.reference import Reference
 from archiver.maintenance.reading import write_checked
-from archiver.ports import ObjectStore
+from archiver.ports import BlobStore
 from archiver.stores.retrying import patiently
 from archiver.worker.archive import digest_of
-from contracts import PreparedEvent, Spool, spool_name
+from contracts import PreparedEvent
+from contracts.toolkit import Spool, spool_name
 
 
-async def respool(store: ObjectStore, reference: Reference, spool: Spool, max_bytes: int) -> None:
+async def respool(store: BlobStore, reference: Reference, spool: Spool, max_bytes: int) -> None:
     """Put the bundle of an archived event into a spool, unpacked, durable and whole, unless it is there already.
 
     Another file under its name is replaced. `max_bytes` is how large a file there is looked at.

@@ -13,7 +13,7 @@ _CACHE_KIB: Final = 16 * 1024
 _BATCH: Final = 500
 
 
-class Scratch:
+class TempTables:
     """Tables in a temporary file without a name (in TMPDIR), gone with the object; for one thread.
 
     It and its tables raise `BadInput` where that file cannot be written.
@@ -46,7 +46,7 @@ class Scratch:
 class Table:
     """A mapping from text to what JSON can say, by a name of its own in a scratch."""
 
-    def __init__(self, scratch: Scratch, name: str) -> None:
+    def __init__(self, scratch: TempTables, name: str) -> None:
         self._ask, self._name = scratch.ask, name
 
     def __setitem__(self, key: str, value: Any) -> None:

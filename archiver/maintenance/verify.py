@@ -18,7 +18,7 @@ from hashlib import sha256
 from heapq import heappush, heappushpop
 
 from archiver.core.capabilities import PROBES
-from archiver.core.damage import Flaw
+from archiver.core.damage import Damage
 from archiver.core.errors import KeyMissing, ObjectUnusable
 from archiver.core.keys import (
     BLOBS,
@@ -38,8 +38,8 @@ from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, StoredBundle, read_reference
 from archiver.maintenance.reading import event_of
 from archiver.maintenance.repair import Mender
-from archiver.maintenance.temp_tables import Scratch, Table
-from archiver.ports import ObjectStore
+from archiver.maintenance.temp_tables import Table, TempTables
+from archiver.ports import BlobStore
 from archiver.stores.listing import in_any_order, whole
 from archiver.stores.parallel import in_parallel
 from archiver.stores.retrying import patiently
@@ -72,7 +72,7 @@ class Verification:
     `grace` is how young a blob without a reference may be before it is an orphan.
     """
 
-    store: ObjectStore
+    store: BlobStore
     now: datetime
     grace: timedelta
     mender: Mender | None = None
@@ -84,10 +84,10 @@ class Verification:
     _reading: dict[str, asyncio.Task[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scratch = Scratch()
+        scratch = TempTables()
         self._records, self._unclaimed, self._sizes = (Table(scratch, name) for name in ("records", "blobs", "sizes"))
 
-    async def flaws(self, selection: Selection) -> AsyncIterator[Flaw]:
+    async def flaws(self, selection: Selection) -> AsyncIterator[Damage]:
         """Yield what is found, as it is found.
 
         Raises:
@@ -109,7 +109,7 @@ class Verification:
             age = self.now - datetime.fromisoformat(written)
             name = "blob/orphan" if age >= self.grace else "blob/unreferenced-yet"
             found_there = f"{size} bytes, written {written[:19].replace('T', ' ')}Z"
-            yield Flaw(name, key, found_there, "a reference or a conflict record that refers to it")
+            yield Damage(name, key, found_there, "a reference or a conflict record that refers to it")
 
     async def _chosen(self) -> AsyncIterator[str]:
         for key in self._records:
@@ -134,7 +134,7 @@ class Verification:
         for _, key in drawn:
             self._records[key] = None
 
-    async def _list_everything(self) -> AsyncIterator[Flaw]:
+    async def _list_everything(self) -> AsyncIterator[Damage]:
         """Note the records and the blobs, and yield what is neither."""
         async for listed in whole(self.store):
             self.listed += 1
@@ -145,13 +145,13 @@ class Verification:
                 if key in blob_keys(digest_in(key) or ""):
                     self._unclaimed[key] = (listed.size_bytes, listed.modified_at.isoformat())
                 else:
-                    yield Flaw("blob/misnamed", key, size, f"{BLOBS}<2 hex>/<64 hex>.md or .json, or with .zst")
+                    yield Damage("blob/misnamed", key, size, f"{BLOBS}<2 hex>/<64 hex>.md or .json, or with .zst")
             elif key.startswith(TRASH):
-                yield Flaw("gc/interrupted", key, size, "nothing: gc deletes its copies at its end")
+                yield Damage("gc/interrupted", key, size, "nothing: gc deletes its copies at its end")
             elif not key.startswith(PROBES):
-                yield Flaw("object/unknown", key, size, "blobs/, refs/ and conflicts/ only")
+                yield Damage("object/unknown", key, size, "blobs/, refs/ and conflicts/ only")
 
-    async def _record(self, key: str, since: datetime | None) -> list[Flaw]:
+    async def _record(self, key: str, since: datetime | None) -> list[Damage]:
         kind = "reference" if key.startswith(REFERENCES) else "conflict"
         try:
             raw = await patiently(lambda: read_whole(self.store, key, MAX_BYTES))
@@ -160,24 +160,24 @@ class Verification:
             return []  # deleted since it was listed
         except (NotAReference, ObjectUnusable) as error:
             self.records += 1
-            return [Flaw(f"{kind}/unreadable", key, str(error), "a kaizen.archive.ref record, version 1")]
+            return [Damage(f"{kind}/unreadable", key, str(error), "a kaizen.archive.ref record, version 1")]
         event = event_of(record)
         if since is not None and isinstance(event, PreparedEvent) and event.occurred_at < since:
             return []
         self.records += 1
         if isinstance(event, Dead):
-            found = [Flaw(f"{kind}/invalid-event", key, event.detail, "an event that keeps its contract")]
+            found = [Damage(f"{kind}/invalid-event", key, event.detail, "an event that keeps its contract")]
             return found + await self._bundle(kind, key, record.bundle, None)
         return await self._identity(kind, key, raw, record, event) + await self._bundle(kind, key, record.bundle, event)
 
-    async def _identity(self, kind: str, key: str, raw: bytes, record: Reference, event: PreparedEvent) -> list[Flaw]:
+    async def _identity(self, kind: str, key: str, raw: bytes, record: Reference, event: PreparedEvent) -> list[Damage]:
         if record.event_sha256 != event.key:
             said = f"event_sha256 {record.event_sha256}"
-            return [Flaw(f"{kind}/altered", key, said, f"{event.key}, the key of the event in it")]
+            return [Damage(f"{kind}/altered", key, said, f"{event.key}, the key of the event in it")]
         place = ref_key(event) if kind == "reference" else conflict_key(event.key, str(record.bundle.sha256))
         if key == place:
             return []
-        flaw = Flaw(f"{kind}/misplaced", key, f"the record of event {event.key}", place)
+        flaw = Damage(f"{kind}/misplaced", key, f"the record of event {event.key}", place)
         there = await self._event_at(place)
         if there == event.key:
             return [replace(flaw, id=f"{kind}/duplicate")]
@@ -193,14 +193,14 @@ class Verification:
         except (NotAReference, ObjectUnusable):
             return ""
 
-    async def _bundle(self, kind: str, key: str, bundle: StoredBundle, event: PreparedEvent | None) -> list[Flaw]:
+    async def _bundle(self, kind: str, key: str, bundle: StoredBundle, event: PreparedEvent | None) -> list[Damage]:
         said_key, names = str(bundle.key), blob_keys(str(bundle.sha256))
         for name in (said_key, *names):
             self._unclaimed.discard(name)
         wanted = blob_key(str(bundle.sha256), event.bundle.ending, bundle.codec) if event else said_key
         if said_key not in names or said_key != wanted:
-            return [Flaw(f"{kind}/wrong-bundle", key, f"bundle {said_key}", f"{wanted}, by the digest in it")]
-        found: list[Flaw] = []
+            return [Damage(f"{kind}/wrong-bundle", key, f"bundle {said_key}", f"{wanted}, by the digest in it")]
+        found: list[Damage] = []
         size = await self._size_of(key, bundle, event, found)
         declared = event.bundle.bytes if event else bundle.declared_bytes
         said = (bundle.bytes, bundle.stored_bytes, bundle.declared_bytes, bundle.size_matches)
@@ -210,10 +210,10 @@ class Verification:
         true = (size, stored, declared, size == declared)
         if said != true:
             told = "bytes {}, stored_bytes {}, declared_bytes {}, size_matches {}"
-            found.append(Flaw(f"{kind}/wrong-bundle", key, told.format(*said), told.format(*true)))
+            found.append(Damage(f"{kind}/wrong-bundle", key, told.format(*said), told.format(*true)))
         return found
 
-    async def _size_of(self, key: str, bundle: StoredBundle, event: PreparedEvent | None, found: list[Flaw]) -> int:
+    async def _size_of(self, key: str, bundle: StoredBundle, event: PreparedEvent | None, found: list[Damage]) -> int:
         """Return the size of a blob that is what its name says, or -1; the first to ask gets what was found."""
         if (size := self._sizes.get(bundle.key)) is not None:
             return int(size)
@@ -226,12 +226,12 @@ class Verification:
             del self._reading[bundle.key]
         return size
 
-    async def _blob(self, key: str, bundle: StoredBundle, event: PreparedEvent | None, found: list[Flaw]) -> int:
+    async def _blob(self, key: str, bundle: StoredBundle, event: PreparedEvent | None, found: list[Damage]) -> int:
         self.blobs += 1
         there = await self._read(bundle.key)
         if there.digest == bundle.sha256:
             return there.size_bytes
-        flaw = Flaw(
+        flaw = Damage(
             "blob/damaged" if there.is_there else "blob/missing",
             bundle.key,
             there.why or f"{there.size_bytes} bytes, SHA-256 {there.digest}",

@@ -53,7 +53,7 @@ class Packed:
     plain_bytes: int
 
     def about(self, key: str) -> dict[str, Any]:
-        """Return what the store is told of it, for `ObjectStore.create` and `replace` under that blob key."""
+        """Return what the store is told of it, for `BlobStore.create` and `replace` under that blob key."""
         plain = {"content-sha256": digest_in(key) or "", "content-length": str(self.plain_bytes)}
         metadata = {**plain, "codec": self.codec}
         return {"sha256": self.sha256, "content_type": content_type(key), "metadata": metadata}

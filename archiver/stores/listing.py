@@ -11,7 +11,7 @@ from typing import Final
 from archiver.core.errors import StoreUnavailable
 from archiver.core.keys import REPLAYS
 from archiver.core.values import Listed
-from archiver.ports import ObjectStore
+from archiver.ports import BlobStore
 from archiver.stores.parallel import AT_ONCE, merged
 from archiver.stores.retrying import patiently
 
@@ -19,8 +19,8 @@ _LEAVES: Final = {"blobs": 4, "refs": 5}
 """How many segments a folder of blobs (by two hex digits) or of references (by day) has: nothing is below it."""
 
 
-async def in_order(store: ObjectStore, prefix: str) -> AsyncIterator[Listed]:
-    """List keys that start with `prefix`, in the order of `ObjectStore.list`; at most a page is in memory.
+async def in_order(store: BlobStore, prefix: str) -> AsyncIterator[Listed]:
+    """List keys that start with `prefix`, in the order of `BlobStore.list`; at most a page is in memory.
 
     Raises:
         StoreUnavailable: a page could not be had, though it was asked for again.
@@ -40,7 +40,7 @@ async def in_order(store: ObjectStore, prefix: str) -> AsyncIterator[Listed]:
         yield listed
 
 
-async def in_any_order(store: ObjectStore, prefix: str) -> AsyncGenerator[Listed, None]:
+async def in_any_order(store: BlobStore, prefix: str) -> AsyncGenerator[Listed, None]:
     """List all that is in a folder, many of the folders below it at once; a few pages are in memory.
 
     Raises:
@@ -59,7 +59,7 @@ async def in_any_order(store: ObjectStore, prefix: str) -> AsyncGenerator[Listed
             yield listed
 
 
-async def whole(store: ObjectStore) -> AsyncIterator[Listed]:
+async def whole(store: BlobStore) -> AsyncIterator[Listed]:
     """List an archive, each folder at the top before the next, by name: blobs before conflicts and refs.
 
     Replays that were archived apart are archives of their own, and not in it.

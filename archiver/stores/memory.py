@@ -36,7 +36,7 @@ class MemoryStore:
     async def create(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store under a new key; see `ObjectStore.create`."""
+        """Store under a new key; see `BlobStore.create`."""
         if key in self.objects:
             raise KeyTaken(key)
         return await self.replace(key, body, sha256=sha256, content_type=content_type, metadata=metadata)
@@ -44,7 +44,7 @@ class MemoryStore:
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store whatever is there; see `ObjectStore.replace`."""
+        """Store whatever is there; see `BlobStore.replace`."""
         if isinstance(body, bytes):
             data = body
         else:
@@ -59,7 +59,7 @@ class MemoryStore:
         return Stored()
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
-        """Stream an object; see `ObjectStore.read`."""
+        """Stream an object; see `BlobStore.read`."""
         if key not in self.objects:
             raise KeyMissing(key)
         data = self.objects[key]
@@ -67,11 +67,11 @@ class MemoryStore:
             yield data[start : start + _CHUNK_BYTES]
 
     async def holds(self, key: str) -> bool:
-        """See `ObjectStore.holds`."""
+        """See `BlobStore.holds`."""
         return key in self.objects
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
-        """List keys in order; see `ObjectStore.list`."""
+        """List keys in order; see `BlobStore.list`."""
         found = [  # taken at once, as a page of S3 is: what is deleted meanwhile is still listed
             self._listed(key) for key in sorted(self.objects) if key.startswith(prefix) and key > after
         ]
@@ -79,7 +79,7 @@ class MemoryStore:
             yield listed
 
     async def folder(self, prefix: str) -> Folder:
-        """See `ObjectStore.folder`."""
+        """See `BlobStore.folder`."""
         objects, folders = list[Listed](), dict[str, None]()
         for key in sorted(self.objects):
             if key.startswith(prefix):
@@ -91,7 +91,7 @@ class MemoryStore:
         return Folder(objects, [*folders])
 
     async def delete(self, key: str) -> None:
-        """Remove an object; see `ObjectStore.delete`."""
+        """Remove an object; see `BlobStore.delete`."""
         for part in (self.objects, self.metadata, self.modified_at):
             part.pop(key, None)
 

@@ -32,9 +32,10 @@ from archiver.core.reference import (
     read_reference,
 )
 from archiver.core.values import Stored
-from archiver.ports import Bundle, Clock, ObjectStore, Patience
+from archiver.ports import BlobStore, Bundle, Clock, Patience
 from archiver.stores.compression import NotUnpackable, Unpacker, packed
-from contracts import PreparedEvent, format_rfc3339
+from contracts import PreparedEvent
+from contracts.toolkit import format_rfc3339
 
 _CHUNK_BYTES = 1 << 18
 _LARGE_BYTES = 1 << 20
@@ -56,7 +57,7 @@ class Identity:
 class Archive:
     """The archive in one bucket, for writing."""
 
-    store: ObjectStore
+    store: BlobStore
     clock: Clock
     identity: Identity
     patience: Patience
@@ -240,7 +241,7 @@ class ReadBack:
     why: str = ""
 
 
-async def read_back(store: ObjectStore, key: str, limit_bytes: int | None = None) -> ReadBack:
+async def read_back(store: BlobStore, key: str, limit_bytes: int | None = None) -> ReadBack:
     """Read an object to its end and hash what it holds, in bounded memory; `limit_bytes` bounds what it may hold.
 
     Raises:
@@ -260,7 +261,7 @@ async def read_back(store: ObjectStore, key: str, limit_bytes: int | None = None
     return ReadBack(digest.hexdigest(), unpacker.size_bytes, stored)
 
 
-async def read_whole(store: ObjectStore, key: str, limit_bytes: int) -> bytes:
+async def read_whole(store: BlobStore, key: str, limit_bytes: int) -> bytes:
     """Read a small object.
 
     Raises:

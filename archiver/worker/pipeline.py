@@ -36,7 +36,8 @@ from archiver.core.replay import run_of
 from archiver.core.values import Message
 from archiver.ports import Announcer, Bundle, BundleSource
 from archiver.worker.archive import Archive, digest_of
-from contracts import BUNDLE_SOURCE, REPLAY, PreparedEvent, check_payload, format_rfc3339, load_contract
+from contracts import PreparedEvent, check_payload, load_contract
+from contracts.toolkit import BUNDLE_SOURCE, REPLAY, format_rfc3339
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from archiver.core.keys import replay_prefix
 from archiver.core.outcome import Ignored, Outcome
 from archiver.core.replay import run_of
 from archiver.core.values import Message
-from archiver.stores.prefixed import FolderStore
+from archiver.stores.prefixed import PrefixedStore
 from archiver.worker.pipeline import Pipeline
 
 Treatment = Literal["archive", "ignore", "separate"]
@@ -41,5 +41,5 @@ class Replays:
 def _apart(pipeline: Pipeline, prefix: str) -> Pipeline:
     archive = pipeline.archive
     identity = replace(archive.identity, prefix=archive.identity.prefix + prefix)
-    apart = replace(archive, store=FolderStore(archive.store, prefix), identity=identity)
+    apart = replace(archive, store=PrefixedStore(archive.store, prefix), identity=identity)
     return replace(pipeline, archive=apart, release=False)

@@ -18,7 +18,7 @@ from typing import Any, Final
 from structlog.typing import FilteringBoundLogger
 
 from archiver.core.backoff import Backoff
-from contracts import Exit
+from contracts.toolkit import Exit
 
 RESTART: Final = Backoff(first_s=1, longest_s=30)
 STEADY_S: Final = 60.0

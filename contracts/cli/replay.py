@@ -21,7 +21,7 @@ from contracts.cli.replay_run import carry_out
 from contracts.errors import BadInput, Exit, NothingChecked
 
 if TYPE_CHECKING:
-    from contracts.replay.plan.messages import Run
+    from contracts.replay.plan.messages import ReplayRun
     from contracts.replay.plan.planner import Digest, Wanted
     from contracts.replay.target.rails import Target
 
@@ -237,11 +237,11 @@ def _wanted(target: Target, given: dict[str, Any]) -> Wanted:
     )
 
 
-def _run(run_id: str, wanted: Wanted, digest: Digest) -> Run:
+def _run(run_id: str, wanted: Wanted, digest: Digest) -> ReplayRun:
     from contracts.model.rfc3339 import format_rfc3339
-    from contracts.replay.plan.messages import Run
+    from contracts.replay.plan.messages import ReplayRun
 
-    return Run(
+    return ReplayRun(
         run_id=run_id,
         target=wanted.target.name,
         url=wanted.target.place,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from contracts.model.violation import Rule, Severity, Violation
 from contracts.rules.registry import load_contract, subjects
-from contracts.verdict.findings import RUN_RULES
+from contracts.verdict.run_rules import RUN_RULES
 
 RULES_FILE = Path(__file__).parent / "rules.toml"
 

@@ -50,7 +50,7 @@ def group_of(rule: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class EmitterRun:
     """One emitter with one of its scenarios, or with None where it takes none."""
 
     name: str
@@ -79,7 +79,7 @@ class Suite:
         self.policy = Policy(Severity(config.fail_on or Severity.ERROR), config.select, config.ignore, holding)
         self._seen: dict[str, tuple[tuple[int, Result], ...] | KitError] = {}
 
-    def runs(self, name: str) -> list[Run]:
+    def runs(self, name: str) -> list[EmitterRun]:
         """Return the runs of one emitter.
 
         Raises:
@@ -88,9 +88,9 @@ class Suite:
         told = self.config.emitter(name, os.environ)
         emitter = emitter_of(told, os.environ)
         scenarios = scenarios_of(self.config, told) if emitter.takes_scenarios else [None]
-        return [Run(name, emitter, scenario) for scenario in scenarios]
+        return [EmitterRun(name, emitter, scenario) for scenario in scenarios]
 
-    def groups(self, run: Run) -> list[str]:
+    def groups(self, run: EmitterRun) -> list[str]:
         """Return the groups of rules that can find anything in a run."""
         rules = [rule for rule in (*self.contract.rules, *behaviour_rules()) if self.policy.looks_at(rule)]
         there = {group_of(rule) for rule in rules}
@@ -100,7 +100,7 @@ class Suite:
             there.discard("prepare")
         return [group for group in GROUPS if group in there]
 
-    def judge(self, run: Run, group: str) -> tuple[list[Verdict], str | None]:
+    def judge(self, run: EmitterRun, group: str) -> tuple[list[Verdict], str | None]:
         """Judge one group of rules: a verdict on each event, and why the group could not be checked, or None.
 
         Raises:
@@ -141,7 +141,7 @@ class Suite:
         there = {path.resolve() for folder in folders for path in folder.rglob("event.json")}
         return sorted(path for path in there - used if "checkout" not in path.parts)
 
-    def _results(self, run: Run) -> tuple[tuple[int, Result], ...]:
+    def _results(self, run: EmitterRun) -> tuple[tuple[int, Result], ...]:
         if run.label not in self._seen:
             try:
                 self._seen[run.label] = self._verify(run)
@@ -152,7 +152,7 @@ class Suite:
             raise seen
         return seen
 
-    def _verify(self, run: Run) -> tuple[tuple[int, Result], ...]:
+    def _verify(self, run: EmitterRun) -> tuple[tuple[int, Result], ...]:
         scenarios = [run.scenario] if run.scenario else []
         with at_home(self.config), self._alone_on_the_bus(run.emitter):
             return tuple(verify(run.emitter, self.contract, scenarios))
@@ -174,7 +174,7 @@ class Suite:
         return parse_waivers(read_text(path), where=str(path), rules=known_rules())
 
 
-def _golden_text(run: Run) -> str | None:
+def _golden_text(run: EmitterRun) -> str | None:
     """Read what line numbers are told from."""
     if run.scenario is None or not run.scenario.golden_path.is_file():
         return None

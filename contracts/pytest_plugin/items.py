@@ -16,7 +16,7 @@ import pytest
 
 from contracts.config.values import read_config
 from contracts.errors import KitError
-from contracts.observe.suite import Run, Suite
+from contracts.observe.suite import EmitterRun, Suite
 from contracts.reports.text import TextReport
 from contracts.verdict.policy import Verdict
 
@@ -92,7 +92,7 @@ class ContractItem(pytest.Item):
 class GroupItem(ContractItem):
     """One emitter, one scenario, one group of rules."""
 
-    def __init__(self, *, run: Run, group: str, **others: Any) -> None:
+    def __init__(self, *, run: EmitterRun, group: str, **others: Any) -> None:
         super().__init__(group=group, **others)
         self.run, self.group = run, group
         self.user_properties.append(("contracts_emitter", run.name))

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING
 
 from contracts.check import Result
 from contracts.model.secrets import mask
-from contracts.model.violation import Rule, Severity, printable
-from contracts.verdict.policy import shown_source
+from contracts.model.violation import Severity, printable
 from contracts.verdict.source_lines import line_of
-from contracts.verdict.waivers import WAIVER_RULES, Waiver
+from contracts.verdict.sources import shown_source
 
-RUN_RULES: Final[Mapping[str, Rule]] = {
-    "fixture/breaks": Rule(
-        "fixture/breaks", Severity.ERROR, "exactly the rules that the fixture names", None, None, None
-    ),
-    **WAIVER_RULES,
-}
-"""Rules of a run, beside those of a contract and those on how an emitter behaves."""
+if TYPE_CHECKING:
+    from contracts.verdict.waivers import Waiver
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,11 @@ classes here: each costs a millisecond of the start of every `contracts check`, 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from contracts.check import Result
-from contracts.model.secrets import mask
-from contracts.model.violation import Severity, covers, printable
+from contracts.model.violation import Severity, covers
+from contracts.verdict.sources import names_of, shown_source
 
 if TYPE_CHECKING:
     from contracts.verdict.findings import Finding
@@ -100,13 +99,3 @@ class Tally:
                 self.errors += 1
             else:
                 self.warnings += 1
-
-
-def shown_source(result: Result) -> str:
-    """Return what reports call a payload: printable, and without the credentials of a URL."""
-    return printable(mask(result.source) if "//" in result.source else result.source)
-
-
-def names_of(source: str, fixture: Path | None) -> set[str]:
-    """Return the names by which a waiver may call a payload: its source, and the file that it is about."""
-    return {source} if fixture is None else {source, fixture.as_posix()}

@@ -18,23 +18,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from contracts.check import Result
 from contracts.config.discovery import parse_toml
 from contracts.errors import BadInput
 from contracts.model.did_you_mean import nearest
-from contracts.model.violation import Rule, Severity, Violation, show
-from contracts.verdict.policy import Policy, Verdict, names_of
-
-WAIVER_RULES: Final[Mapping[str, Rule]] = {
-    name: Rule(name, Severity.ERROR, expected, None, None, None)
-    for name, expected in (
-        ("waiver/expired", "a waiver that has not expired: mend the finding, or agree on a new date"),
-        ("waiver/unused", "a waiver that still covers a finding: remove this entry"),
-    )
-}
-"""The rules that a waiver itself can break."""
+from contracts.model.violation import Violation, show
+from contracts.verdict.policy import Policy, Verdict
+from contracts.verdict.run_rules import RUN_RULES
+from contracts.verdict.sources import names_of
 
 _KEYS = ("rule", "pointer", "source", "reason", "owner", "expires")
 _OPTIONAL = frozenset({"pointer", "source"})
@@ -65,8 +58,8 @@ class Waiver:
         )
 
     def broken(self, rule: str) -> Violation:
-        """Make the violation of one of `WAIVER_RULES`."""
-        known = WAIVER_RULES[rule]
+        """Make the violation of `waiver/expired` or `waiver/unused`."""
+        known = RUN_RULES[rule]
         found = f"{self.rule} waived by {self.owner} until {self.expires}: {self.reason}"
         return Violation(rule, known.severity, f"/waivers/{self.number}", found, known.expected)
 

@@ -18,7 +18,7 @@ from archiver import dev_servers as embedded
 from archiver.core.errors import BucketMissing
 from archiver.dev_servers import NatsServer, S3Server
 from archiver.stores.s3.obstore_s3 import ObstoreStore
-from contracts import ServerDidNotStart
+from contracts.toolkit import ServerDidNotStart
 from tests.support.servers import access_to, require_binary
 from tests.support.store_calls import create, read
 

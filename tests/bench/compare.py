@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from archiver.dev_servers import NatsServer, S3Server
-from contracts import Exit
+from contracts.toolkit import Exit
 from tests.bench.process import run
 from tests.bench.rows import Row, is_worse, ratios
 from tests.bench.small_bundles import archived, made

@@ -12,7 +12,8 @@ from archiver.core.errors import KeyMissing
 from archiver.core.keys import blob_key, ref_key
 from archiver.core.reference import Reference, Source, StoredBundle
 from archiver.core.values import Folder, Listed
-from contracts import PreparedEvent, format_rfc3339
+from contracts import PreparedEvent
+from contracts.toolkit import format_rfc3339
 from tests.support.builders import NOON, PREPARED, prepared
 
 REPOS = 200
@@ -60,7 +61,7 @@ def record_of(event: PreparedEvent, bundle: bytes) -> bytes:
 
 
 class ImaginedStore:
-    """The reading side of an ObjectStore: as many references as were imagined, each with a blob of its own."""
+    """The reading side of an BlobStore: as many references as were imagined, each with a blob of its own."""
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path)

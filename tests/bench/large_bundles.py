@@ -32,7 +32,8 @@ import boto3
 from archiver.cli.run import fastest_loop
 from archiver.core.keys import content_type
 from archiver.dev_servers import NatsServer, S3Server
-from contracts import PreparedEvent, spool_name
+from contracts import PreparedEvent
+from contracts.toolkit import spool_name
 from tests.bench.process import Took, run
 from tests.bench.rows import Row, ratios
 from tests.e2e.kit import BIN, Kit

@@ -26,7 +26,7 @@ from archiver.maintenance.gc import Sweep
 from archiver.maintenance.history import Span, capture_of, history
 from archiver.maintenance.reading import Entry, Stray, references
 from archiver.maintenance.verify import Selection, Verification
-from archiver.ports import ObjectStore
+from archiver.ports import BlobStore
 from contracts import parse_rfc3339
 from tests.bench.imagined import OURS, REPOS, ImaginedStore, bundle_of, event_of, record_of
 from tests.bench.process import Took, run
@@ -145,7 +145,7 @@ def imagined(told: argparse.Namespace, home: Path) -> list[Row]:
 async def look(path: str, what: str) -> None:
     """Look the imagined archive over, as the commands do; ends badly where anything is found."""
     store: Any = ImaginedStore(Path(path))
-    archive = cast("ObjectStore", store)
+    archive = cast("BlobStore", store)
     if what == "ls":
         found = [each.key async for each in references(archive, repo=OURS) if isinstance(each, Stray)]
     elif what == "gc":

@@ -24,7 +24,7 @@ import nats
 from contracts import event_key
 from contracts.bus.access import NatsAccess
 from contracts.fixtures.corpus import cases
-from contracts.replay.plan.messages import PLAN, REPLAY, REPLAY_ORIGIN, Outgoing, Run, header_line
+from contracts.replay.plan.messages import PLAN, REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun, header_line
 from contracts.replay.send.run import execute
 from tests.bench.rows import Row, ratios
 from tests.support.bus import Bus, make_stream
@@ -115,7 +115,7 @@ def plan(folder: Path, count: int, bus: Bus, *, per_s: float = 0) -> Path:
     events = [(case.raw, event_key(json.loads(case.raw))) for case in cases("kaizen.schedule.prepared@1", "valid")]
     between_s = 1 / per_s if per_s else 0.0
     with (folder / PLAN).open("wb") as file:
-        file.write(header_line(Run(folder.name, "staging", bus.url, STREAM, count, count * between_s, "")))
+        file.write(header_line(ReplayRun(folder.name, "staging", bus.url, STREAM, count, count * between_s, "")))
         for number, (raw, key) in zip(range(count), cycle(events), strict=False):
             file.write(Outgoing(number, number * between_s, SUBJECT, raw, key, f"fixture #{number}").to_line())
     return folder

@@ -22,7 +22,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from archiver.dev_servers import NatsServer, S3Server
-from contracts import KitError, NatsAccess, close_nats, connect_nats, print_table, publish_confirmed
+from contracts import KitError
+from contracts.toolkit import NatsAccess, close_nats, connect_nats, print_table, publish_confirmed
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 HOME = CHECKOUT / "build" / "demo"

@@ -23,7 +23,8 @@ from nats.js.api import ConsumerInfo
 from archiver.bus.setup import set_up
 from archiver.core.subjects import DEAD_LETTER_STREAM, stream_name
 from archiver.dev_servers import NatsServer, S3Server
-from contracts import ChildProcess, NatsAccess, PreparedEvent, close_nats, connect_nats, publish_confirmed, spool_name
+from contracts import PreparedEvent
+from contracts.toolkit import ChildProcess, NatsAccess, close_nats, connect_nats, publish_confirmed, spool_name
 from tests.support.builders import BUNDLE, PREPARED, payload_bytes
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent

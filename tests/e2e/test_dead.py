@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from archiver.core.announcement import FAILED
 from archiver.dev_servers import NatsServer, S3Server
-from contracts import publish_confirmed
+from contracts.toolkit import publish_confirmed
 from tests.e2e.kit import BIN, SOON_S, Kit, kit_in
 from tests.support.builders import event, payload_bytes
 from tests.support.servers import require_binary

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from archiver.core.keys import blob_key, ref_key
-from contracts import REPLAY, PreparedEvent, spool_name
+from contracts import PreparedEvent
+from contracts.toolkit import REPLAY, spool_name
 from tests.e2e.kit import BIN, Kit
 from tests.support.builders import BUNDLE, event
 

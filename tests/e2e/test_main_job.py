@@ -8,7 +8,7 @@ import signal
 from hashlib import sha256
 
 from archiver.core.keys import blob_key, ref_key
-from contracts import spool_name
+from contracts.toolkit import spool_name
 from tests.e2e.kit import CHECKOUT, Kit, Started, frozen, until
 from tests.support.builders import BUNDLE, event, payload_bytes, prepared
 

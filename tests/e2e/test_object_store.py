@@ -11,7 +11,8 @@ from nats.js import JetStreamContext
 
 from archiver.bundles.nats_object_store import ensure_object_store
 from archiver.dev_servers import S3Server
-from contracts import NatsServer, PreparedEvent, spool_name
+from contracts import PreparedEvent
+from contracts.toolkit import NatsServer, spool_name
 from tests.e2e.kit import Kit
 from tests.support.bucket import FlaggedServer
 from tests.support.emitter import STAND_IN, write_checkout

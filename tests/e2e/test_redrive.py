@@ -13,7 +13,7 @@ from archiver.bus.dead_letters import DeadLetters
 from archiver.core.announcement import FAILED
 from archiver.core.errors import BusUnavailable
 from archiver.core.subjects import DEAD_LETTER_STREAM
-from contracts import publish_confirmed
+from contracts.toolkit import publish_confirmed
 from tests.e2e.kit import STREAM, Kit, until
 from tests.support.builders import BUNDLE, PREPARED, event, payload_bytes, prepared
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from nats.aio.client import Client
 
 from archiver.core.keys import blob_key, ref_key, replay_prefix
-from contracts import REPLAY, spool_name
+from contracts.toolkit import REPLAY, spool_name
 from tests.e2e.kit import STREAM, Kit
 from tests.support.builders import BUNDLE, event, prepared
 

@@ -25,11 +25,11 @@ from typing import Any
 from archiver.bundles.chain import open_sources
 from archiver.bus.jetstream import JetStreamAnnouncer, JetStreamInbox
 from archiver.core.errors import BusUnavailable, StoreUnavailable
-from archiver.ports import Announcer, Delivery, Inbox, ObjectStore, Stored
+from archiver.ports import Announcer, BlobStore, Delivery, Inbox, Stored
 from archiver.settings import load_settings, nats_access
 from archiver.wiring import World, make_consumer, open_store
 from archiver.worker.logs import open_log
-from contracts import close_nats, connect_nats
+from contracts.toolkit import close_nats, connect_nats
 
 STEPS = ["blobs", "read-back", "refs", "announce", "ack", "dead letter", "terminate"]
 POINTS = [f"{when} {step}" for step in STEPS for when in ("before", "after")]
@@ -101,7 +101,7 @@ class Failpoints:
 class FailingStore:
     """A store with failpoints around writes, by folder, and around reading a blob back."""
 
-    store: ObjectStore
+    store: BlobStore
     failpoints: Failpoints
 
     async def create(self, key: str, *about: Any, **more: Any) -> Stored:

@@ -10,7 +10,7 @@ import pytest
 import trustme
 from nats.aio.client import Client
 
-from contracts import find_program
+from contracts.toolkit import find_program
 from tests.e2e.kit import STREAM, until
 from tests.faults import publisher
 from tests.faults.kit import Rig, TunedNats, put

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from nats.aio.client import Client
 
-from contracts import Confirmation, publish_confirmed
+from contracts.toolkit import Confirmation, publish_confirmed
 from tests.e2e.kit import STREAM, until
 from tests.faults.kit import Rig
 from tests.faults.ledger import Entry

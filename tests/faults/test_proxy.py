@@ -13,7 +13,7 @@ import nats
 import pytest
 
 from archiver.dev_servers import NatsServer
-from contracts import close_nats
+from contracts.toolkit import close_nats
 from tests.e2e.kit import until
 from tests.faults.proxy import LOOPBACK, Blackhole, Delay, Drop, NatsProxy, Proxy, Refuse, Reset
 

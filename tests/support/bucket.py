@@ -16,7 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.api import ObjectMeta, ObjectMetaOptions
 
 from archiver.bundles.nats_object_store import ObjectStoreSource, ensure_object_store
-from contracts import NatsAccess, NatsServer, close_nats, connect_nats, spool_name
+from contracts.toolkit import NatsAccess, NatsServer, close_nats, connect_nats, spool_name
 from tests.support.builders import prepared
 
 EVENT = prepared()

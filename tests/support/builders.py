@@ -24,8 +24,9 @@ from archiver.ports import Backlog, Body, Bundle, Message, Stored
 from archiver.stores.memory import MemoryStore
 from archiver.worker.archive import Archive, Identity
 from archiver.worker.pipeline import Pipeline
-from contracts import PreparedEvent, spool_name
+from contracts import PreparedEvent
 from contracts.fixtures.corpus import ROOT
+from contracts.toolkit import spool_name
 
 T = TypeVar("T")
 

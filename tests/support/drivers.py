@@ -16,7 +16,7 @@ from tests.support.store_calls import create, keys, read, replace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from archiver.ports import ObjectStore
+    from archiver.ports import BlobStore
     from archiver.stores.s3.access import S3Access
 
 SECRET = "do-not-show-me"
@@ -25,7 +25,7 @@ every_driver = pytest.mark.parametrize("driver", DRIVERS)
 
 
 @asynccontextmanager
-async def opened(driver: Callable[[S3Access], ObjectStore], access: S3Access) -> AsyncIterator[ObjectStore]:
+async def opened(driver: Callable[[S3Access], BlobStore], access: S3Access) -> AsyncIterator[BlobStore]:
     store = driver(access)
     try:
         yield store
@@ -54,7 +54,7 @@ class Afresh:
                 yield each
 
 
-async def refused_at_every_call(store: ObjectStore, error: type[Exception], match: str) -> list[str]:
+async def refused_at_every_call(store: BlobStore, error: type[Exception], match: str) -> list[str]:
     calls = [
         store.check(),
         create(store, "blobs/a.md", b"x"),

@@ -12,7 +12,7 @@ import pytest
 from tests.support.store_calls import create, keys, replace
 
 if TYPE_CHECKING:
-    from archiver.ports import ObjectStore
+    from archiver.ports import BlobStore
 
 
 def wait_until_after(moment: datetime) -> None:
@@ -22,7 +22,7 @@ def wait_until_after(moment: datetime) -> None:
 
 class ListingSuite:
     def test_a_listing_follows_the_bytes_of_the_keys_where_no_folder_begins_like_another(
-        self, store: ObjectStore
+        self, store: BlobStore
     ) -> None:
         ordered = ["repo=a/date=1/9", "repo=a/date=1/A", "repo=a/date=1/a", "repo=a/date=2/0", "repo=b/date=1/0"]
 
@@ -33,7 +33,7 @@ class ListingSuite:
 
         assert asyncio.run(steps()) == ordered
 
-    def test_a_listing_goes_on_after_any_of_its_keys(self, store: ObjectStore) -> None:
+    def test_a_listing_goes_on_after_any_of_its_keys(self, store: BlobStore) -> None:
         made = ["repo=a%2Eb/1", "repo=a-b/1", "repo=a.b/1", "repo=a/1/x", "repo=a/1/y", "repo=a/2/x", "repo=ab/1", "x"]
 
         async def steps() -> tuple[list[list[str]], list[list[str]]]:
@@ -48,7 +48,7 @@ class ListingSuite:
 
         assert rests == wanted
 
-    def test_a_listing_of_many_pages_is_whole_and_each_key_comes_once(self, store: ObjectStore) -> None:
+    def test_a_listing_of_many_pages_is_whole_and_each_key_comes_once(self, store: BlobStore) -> None:
         made = [f"refs/{folder}/{number:03}" for folder in ("a", "b", "c") for number in range(350)]
 
         async def steps() -> tuple[list[str], list[str]]:
@@ -72,7 +72,7 @@ class ListingSuite:
         ],
     )
     def test_a_folder_holds_objects_and_folders(
-        self, store: ObjectStore, prefix: str, objects: list[str], folders: list[str]
+        self, store: BlobStore, prefix: str, objects: list[str], folders: list[str]
     ) -> None:
         async def steps() -> tuple[list[str], list[str]]:
             for key in ("x", "refs/x", "refs/a/1", "refs/a/2", "refs/a-b/1", "refs/a%2E/1", "refs/b/c/d/1"):
@@ -82,7 +82,7 @@ class ListingSuite:
 
         assert asyncio.run(steps()) == (objects, folders)
 
-    def test_a_listing_tells_when_each_object_was_written_last(self, store: ObjectStore) -> None:
+    def test_a_listing_tells_when_each_object_was_written_last(self, store: BlobStore) -> None:
         async def steps() -> list[datetime]:
             began = datetime.now(UTC).replace(microsecond=0)  # S3 tells whole seconds
             await create(store, "blobs/a.md", b"first")
@@ -110,7 +110,7 @@ class ListingSuite:
             ("none/", []),
         ],
     )
-    def test_a_prefix_is_of_characters_not_of_segments(self, store: ObjectStore, prefix: str, found: list[str]) -> None:
+    def test_a_prefix_is_of_characters_not_of_segments(self, store: BlobStore, prefix: str, found: list[str]) -> None:
         async def steps() -> list[str]:
             for key in ("refs/agent=a/1", "refs/agent=ab/1", "refs/agent=b/1"):
                 await create(store, key, b"x")

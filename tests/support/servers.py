@@ -11,7 +11,7 @@ import pytest
 
 from archiver.dev_servers import NatsServer, S3Server
 from archiver.stores.s3.access import S3Access
-from contracts import ServerDidNotStart, find_program
+from contracts.toolkit import ServerDidNotStart, find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

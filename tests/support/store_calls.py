@@ -1,4 +1,4 @@
-"""Calls to an ObjectStore, short enough to be read in a test."""
+"""Calls to an BlobStore, short enough to be read in a test."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archiver.ports import Body, ObjectStore, Stored
+    from archiver.ports import BlobStore, Body, Stored
 
 MARKDOWN = "text/markdown; charset=utf-8"
 
 
-async def create(store: ObjectStore, key: str, body: Body, *, sha256: str | None = None) -> Stored:
+async def create(store: BlobStore, key: str, body: Body, *, sha256: str | None = None) -> Stored:
     return await store.create(
         key,
         body,
@@ -21,15 +21,15 @@ async def create(store: ObjectStore, key: str, body: Body, *, sha256: str | None
     )
 
 
-async def replace(store: ObjectStore, key: str, body: Body, *, sha256: str | None = None) -> Stored:
+async def replace(store: BlobStore, key: str, body: Body, *, sha256: str | None = None) -> Stored:
     return await store.replace(key, body, sha256=sha256 or digest_of_body(body), content_type=MARKDOWN, metadata={})
 
 
-async def read(store: ObjectStore, key: str) -> bytes:
+async def read(store: BlobStore, key: str) -> bytes:
     return b"".join([chunk async for chunk in store.read(key)])
 
 
-async def keys(store: ObjectStore, prefix: str) -> list[str]:
+async def keys(store: BlobStore, prefix: str) -> list[str]:
     return [listed.key async for listed in store.list(prefix)]
 
 

@@ -13,7 +13,7 @@ from tests.support.listing_suite import ListingSuite
 from tests.support.store_calls import create, digest_of_body, keys, read, replace
 
 if TYPE_CHECKING:
-    from archiver.ports import ObjectStore
+    from archiver.ports import BlobStore
 
 MIB = 1024 * 1024
 REFERENCE_KEY = f"refs/v1/repo=kaizen%2Eagentic/agent=coach/date=2026-06-17/{'ab' * 32}.json"
@@ -27,10 +27,10 @@ HARD_KEYS = [
 
 
 class StoreSuite(ListingSuite):
-    def test_a_bucket_that_is_there_passes_the_check(self, store: ObjectStore) -> None:
+    def test_a_bucket_that_is_there_passes_the_check(self, store: BlobStore) -> None:
         asyncio.run(store.check())
 
-    def test_what_was_created_is_read_back(self, store: ObjectStore) -> None:
+    def test_what_was_created_is_read_back(self, store: BlobStore) -> None:
         async def steps() -> bytes:
             await create(store, REFERENCE_KEY, b"# Coach\n")
             return await read(store, REFERENCE_KEY)
@@ -38,14 +38,14 @@ class StoreSuite(ListingSuite):
         assert asyncio.run(steps()) == b"# Coach\n"
 
     @pytest.mark.parametrize("body", [b"", b"# Coach\n"], ids=["empty", "not empty"])
-    def test_what_was_created_is_found_and_nothing_else(self, store: ObjectStore, body: bytes) -> None:
+    def test_what_was_created_is_found_and_nothing_else(self, store: BlobStore, body: bytes) -> None:
         async def steps() -> tuple[bool, bool]:
             await create(store, "blobs/a.md", body)
             return await store.holds("blobs/a.md"), await store.holds("blobs/a")
 
         assert asyncio.run(steps()) == (True, False)
 
-    def test_a_file_is_stored_whole_wherever_it_was_left_standing(self, store: ObjectStore) -> None:
+    def test_a_file_is_stored_whole_wherever_it_was_left_standing(self, store: BlobStore) -> None:
         body = io.BytesIO(bytes(range(256)) * 8192)
         body.seek(1000)
 
@@ -55,7 +55,7 @@ class StoreSuite(ListingSuite):
 
         assert asyncio.run(steps()) == body.getvalue()
 
-    def test_an_upload_that_finds_the_key_in_use_is_told_so_and_changes_nothing(self, store: ObjectStore) -> None:
+    def test_an_upload_that_finds_the_key_in_use_is_told_so_and_changes_nothing(self, store: BlobStore) -> None:
         async def steps() -> bytes:
             await create(store, "blobs/a.md", b"first")
             with pytest.raises(KeyTaken, match=r"blobs/a\.md"):
@@ -64,7 +64,7 @@ class StoreSuite(ListingSuite):
 
         assert asyncio.run(steps()) == b"first"
 
-    def test_of_many_uploads_at_once_exactly_one_wins_and_the_rest_lose_the_race(self, store: ObjectStore) -> None:
+    def test_of_many_uploads_at_once_exactly_one_wins_and_the_rest_lose_the_race(self, store: BlobStore) -> None:
         bodies = [f"writer {number}".encode() for number in range(32)]
 
         async def steps() -> tuple[list[object], bytes]:
@@ -82,7 +82,7 @@ class StoreSuite(ListingSuite):
         assert {type(loser) for loser in losers} <= {KeyTaken, StoreUnavailable}
         assert any(isinstance(loser, KeyTaken) for loser in losers)
 
-    def test_a_replacement_replaces(self, store: ObjectStore) -> None:
+    def test_a_replacement_replaces(self, store: BlobStore) -> None:
         async def steps() -> bytes:
             await create(store, "blobs/a.md", b"damaged")
             await replace(store, "blobs/a.md", b"whole")
@@ -94,7 +94,7 @@ class StoreSuite(ListingSuite):
     @pytest.mark.parametrize("write", [create, replace])
     @pytest.mark.parametrize("kind", [bytes, io.BytesIO])
     def test_a_body_that_is_not_what_was_hashed_is_refused_and_not_stored(
-        self, store: ObjectStore, write: object, kind: type
+        self, store: BlobStore, write: object, kind: type
     ) -> None:
         async def steps() -> None:
             with pytest.raises(StoreUnavailable, match="BadDigest"):
@@ -104,7 +104,7 @@ class StoreSuite(ListingSuite):
 
         asyncio.run(steps())
 
-    def test_an_empty_object_is_an_object(self, store: ObjectStore) -> None:
+    def test_an_empty_object_is_an_object(self, store: BlobStore) -> None:
         async def steps() -> tuple[list[bytes], list[tuple[str, int]]]:
             await create(store, "blobs/empty.md", b"")
             chunks = [chunk async for chunk in store.read("blobs/empty.md")]
@@ -112,11 +112,11 @@ class StoreSuite(ListingSuite):
 
         assert asyncio.run(steps()) == ([], [("blobs/empty.md", 0)])
 
-    def test_a_key_without_an_object_is_told_before_the_first_chunk(self, store: ObjectStore) -> None:
+    def test_a_key_without_an_object_is_told_before_the_first_chunk(self, store: BlobStore) -> None:
         with pytest.raises(KeyMissing, match=r"blobs/none\.md"):
             asyncio.run(read(store, "blobs/none.md"))
 
-    def test_a_large_object_comes_back_in_chunks_of_at_most_one_mib(self, store: ObjectStore) -> None:
+    def test_a_large_object_comes_back_in_chunks_of_at_most_one_mib(self, store: BlobStore) -> None:
         body = bytes(range(256)) * (5 * MIB // 256) + b"the odd end"
 
         async def steps() -> list[bytes]:
@@ -128,7 +128,7 @@ class StoreSuite(ListingSuite):
         assert max(map(len, chunks)) <= MIB
         assert b"".join(chunks) == body
 
-    def test_a_reader_may_stop_early_and_the_store_goes_on(self, store: ObjectStore) -> None:
+    def test_a_reader_may_stop_early_and_the_store_goes_on(self, store: BlobStore) -> None:
         async def steps() -> bytes:
             await create(store, "blobs/large.md", b"x" * (3 * MIB))
             chunks = store.read("blobs/large.md")
@@ -138,7 +138,7 @@ class StoreSuite(ListingSuite):
 
         assert len(asyncio.run(steps())) == 3 * MIB
 
-    def test_keys_are_stored_literally(self, store: ObjectStore) -> None:
+    def test_keys_are_stored_literally(self, store: BlobStore) -> None:
         async def steps() -> tuple[list[str], list[bytes]]:
             for key in HARD_KEYS:
                 await create(store, key, key.encode())
@@ -149,7 +149,7 @@ class StoreSuite(ListingSuite):
         assert sorted(listed) == sorted(HARD_KEYS)
         assert bodies == [key.encode() for key in HARD_KEYS]
 
-    def test_what_was_deleted_is_gone_and_may_be_created_again(self, store: ObjectStore) -> None:
+    def test_what_was_deleted_is_gone_and_may_be_created_again(self, store: BlobStore) -> None:
         async def steps() -> bytes:
             for key in HARD_KEYS:
                 await create(store, key, b"first")
@@ -162,7 +162,7 @@ class StoreSuite(ListingSuite):
 
         assert asyncio.run(steps()) == b"second"
 
-    def test_deleting_what_is_not_there_does_nothing(self, store: ObjectStore) -> None:
+    def test_deleting_what_is_not_there_does_nothing(self, store: BlobStore) -> None:
         async def steps() -> list[str]:
             await create(store, "blobs/a.md", b"x")
             await store.delete("blobs/a")

@@ -41,7 +41,7 @@ class Boto3Store:
         self._threads = ThreadPoolExecutor(access.connections, thread_name_prefix="s3")
 
     async def check(self) -> None:
-        """Ask for one key, since the refusal of a HEAD has no body to say why; see `ObjectStore.check`."""
+        """Ask for one key, since the refusal of a HEAD has no body to say why; see `BlobStore.check`."""
         access, list_keys = self._access, self._client.list_objects_v2
         with refusals(access, "check", f"bucket {access.bucket!r}"):
             await self._in_thread(partial(list_keys, Bucket=access.bucket, Prefix=access.full_key(""), MaxKeys=1))
@@ -49,7 +49,7 @@ class Boto3Store:
     async def create(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store under a new key; see `ObjectStore.create`."""
+        """Store under a new key; see `BlobStore.create`."""
         return await self._put(
             "create", key, body, sha256, ContentType=content_type, Metadata=dict(metadata), IfNoneMatch="*"
         )
@@ -57,11 +57,11 @@ class Boto3Store:
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store whatever is there; see `ObjectStore.replace`."""
+        """Store whatever is there; see `BlobStore.replace`."""
         return await self._put("replace", key, body, sha256, ContentType=content_type, Metadata=dict(metadata))
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
-        """Stream an object; see `ObjectStore.read`."""
+        """Stream an object; see `BlobStore.read`."""
         with refusals(self._access, "read", key):
             get = partial(self._client.get_object, Bucket=self._access.bucket, Key=self._access.full_key(key))
             answer = await self._in_thread(get)
@@ -80,7 +80,7 @@ class Boto3Store:
             raise StoreUnavailable(f"read {key}", f"{received} of {length} bytes arrived")
 
     async def holds(self, key: str) -> bool:
-        """Ask for an object's metadata; see `ObjectStore.holds`."""
+        """Ask for an object's metadata; see `BlobStore.holds`."""
         try:
             with refusals(self._access, "look for", key):
                 head = partial(self._client.head_object, Bucket=self._access.bucket, Key=self._access.full_key(key))
@@ -90,14 +90,14 @@ class Boto3Store:
         return True
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
-        """List page by page; see `ObjectStore.list`."""
+        """List page by page; see `BlobStore.list`."""
         start = {"StartAfter": self._access.full_key(after)} if after else {}
         async for page in self._pages(prefix, **start):
             for entry in page.get("Contents", []):
                 yield self._listed(entry)
 
     async def folder(self, prefix: str) -> Folder:
-        """See `ObjectStore.folder`."""
+        """See `BlobStore.folder`."""
         objects, folders = [], []
         async for page in self._pages(prefix, Delimiter="/"):
             objects += [self._listed(entry) for entry in page.get("Contents", [])]
@@ -105,7 +105,7 @@ class Boto3Store:
         return Folder(objects, sorted(folders))
 
     async def delete(self, key: str) -> None:
-        """Remove an object, or hide it where the bucket keeps versions; see `ObjectStore.delete`."""
+        """Remove an object, or hide it where the bucket keeps versions; see `BlobStore.delete`."""
         with refusals(self._access, "delete", key):
             delete = partial(self._client.delete_object, Bucket=self._access.bucket, Key=self._access.full_key(key))
             await self._in_thread(delete)

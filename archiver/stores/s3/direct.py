@@ -61,24 +61,24 @@ class DirectStore:
         self._for_the_rest: ObstoreStore | None = None
 
     async def check(self) -> None:
-        """Ask for a key that need not exist: a missing bucket says so; see `ObjectStore.check`."""
+        """Ask for a key that need not exist: a missing bucket says so; see `BlobStore.check`."""
         with suppress(KeyMissing):
             await self._whole("read", f"bucket {self._access.bucket!r}", _Request("GET", "check"))
 
     async def create(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store under a new key; see `ObjectStore.create`."""
+        """Store under a new key; see `BlobStore.create`."""
         return await self._put("create", key, body, sha256, content_type, metadata)
 
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store whatever is there; see `ObjectStore.replace`."""
+        """Store whatever is there; see `BlobStore.replace`."""
         return await self._put("replace", key, body, sha256, content_type, metadata)
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
-        """Stream an object; see `ObjectStore.read`."""
+        """Stream an object; see `BlobStore.read`."""
         connection, answer = await self._ask("read", key, _Request("GET", key))
         try:
             if answer.status != 200:
@@ -97,7 +97,7 @@ class DirectStore:
             self._server.give_back(connection)
 
     async def holds(self, key: str) -> bool:
-        """Ask for an object's metadata; see `ObjectStore.holds`."""
+        """Ask for an object's metadata; see `BlobStore.holds`."""
         try:
             await self._whole("look for", key, _Request("HEAD", key))
         except KeyMissing:
@@ -105,19 +105,19 @@ class DirectStore:
         return True
 
     def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
-        """See `ObjectStore.list`."""
+        """See `BlobStore.list`."""
         return self._rest.list(prefix, after)
 
     async def folder(self, prefix: str) -> Folder:
-        """See `ObjectStore.folder`."""
+        """See `BlobStore.folder`."""
         return await self._rest.folder(prefix)
 
     async def delete(self, key: str) -> None:
-        """See `ObjectStore.delete`."""
+        """See `BlobStore.delete`."""
         await self._rest.delete(key)
 
     async def close(self) -> None:
-        """Close the connections that are kept; see `ObjectStore.close`."""
+        """Close the connections that are kept; see `BlobStore.close`."""
         self._server.close()
         if self._for_the_rest:
             await self._for_the_rest.close()

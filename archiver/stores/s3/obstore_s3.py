@@ -86,7 +86,7 @@ class ObstoreStore:
         )
 
     async def check(self) -> None:
-        """Ask for a key that need not exist: a missing bucket says so; see `ObjectStore.check`."""
+        """Ask for a key that need not exist: a missing bucket says so; see `BlobStore.check`."""
         with suppress(KeyMissing):
             place = f"bucket {self._access.bucket!r}"
             await self._answer("read", place, obstore.get_async(self._store, self._access.full_key("check")))
@@ -94,7 +94,7 @@ class ObstoreStore:
     async def create(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store under a new key; see `ObjectStore.create`."""
+        """Store under a new key; see `BlobStore.create`."""
         if not isinstance(body, bytes | BytesIO):
             return await self._files.create(key, body, sha256=sha256, content_type=content_type, metadata=metadata)
         return await self._put("create", key, body, sha256, {**metadata, "Content-Type": content_type})
@@ -102,13 +102,13 @@ class ObstoreStore:
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store whatever is there; see `ObjectStore.replace`."""
+        """Store whatever is there; see `BlobStore.replace`."""
         if not isinstance(body, bytes | BytesIO):
             return await self._files.replace(key, body, sha256=sha256, content_type=content_type, metadata=metadata)
         return await self._put("replace", key, body, sha256, {**metadata, "Content-Type": content_type})
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
-        """Stream an object; see `ObjectStore.read`."""
+        """Stream an object; see `BlobStore.read`."""
         answer = await self._answer("read", key, obstore.get_async(self._store, self._access.full_key(key)))
         length, received = answer.meta["size"], 0
         if length <= _CHUNK_BYTES:
@@ -134,7 +134,7 @@ class ObstoreStore:
             raise StoreUnavailable(f"read {key}", f"{received} of {length} bytes arrived")
 
     async def holds(self, key: str) -> bool:
-        """Ask for an object's metadata; see `ObjectStore.holds`."""
+        """Ask for an object's metadata; see `BlobStore.holds`."""
         try:
             await self._answer("look for", key, obstore.head_async(self._store, self._access.full_key(key)))
         except KeyMissing:
@@ -142,7 +142,7 @@ class ObstoreStore:
         return True
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Listed]:
-        """List page by page; see `ObjectStore.list`. A prefix that ends within a segment costs the whole parent."""
+        """List page by page; see `BlobStore.list`. A prefix that ends within a segment costs the whole parent."""
         wanted = self._access.full_key(prefix)
         pages = obstore.list(
             self._store,
@@ -162,14 +162,14 @@ class ObstoreStore:
             del pages  # see `read`
 
     async def folder(self, prefix: str) -> Folder:
-        """See `ObjectStore.folder`."""
+        """See `BlobStore.folder`."""
         asked = obstore.list_with_delimiter_async(self._store, self._access.full_key(prefix) or None)
         found = await self._answer("list", prefix, asked)
         folders = sorted(f"{self._access.relative_key(each)}/" for each in found["common_prefixes"])
         return Folder([self._listed(entry) for entry in found["objects"]], folders)
 
     async def delete(self, key: str) -> None:
-        """Remove an object, or hide it where the bucket keeps versions; see `ObjectStore.delete`."""
+        """Remove an object, or hide it where the bucket keeps versions; see `BlobStore.delete`."""
         await self._answer("delete", key, obstore.delete_async(self._store, self._access.full_key(key)))
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ _HEADER_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ReplayRun:
     """One replay as a whole.
 
     `target` is the name in the configuration; `url` holds no credentials; `stream` is the JetStream stream that has
@@ -72,12 +72,12 @@ class Outgoing:
         return (json.dumps(record, ensure_ascii=False) + "\n").encode()
 
 
-def header_line(run: Run) -> bytes:
+def header_line(run: ReplayRun) -> bytes:
     """The first line of a plan."""
     return (json.dumps({"schema": _SCHEMA, **asdict(run)}, ensure_ascii=False) + "\n").encode()
 
 
-def write_plan(folder: Path, messages: Iterable[Outgoing], run: Callable[[], Run]) -> None:
+def write_plan(folder: Path, messages: Iterable[Outgoing], run: Callable[[], ReplayRun]) -> None:
     """Write the plan of a run; `run` is asked once all its messages are there. The plan appears whole or not at all.
 
     Raises:
@@ -110,7 +110,7 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> ReplayRun:
     """Read what a folder's plan says of its run.
 
     Raises:
@@ -121,7 +121,7 @@ def read_run(folder: Path) -> Run:
             record: dict[str, Any] = json.loads(file.readline())
         if record.pop("schema") != _SCHEMA:
             raise BadInput(f"{folder / PLAN} is not a plan of this version\n  start the replay anew")
-        return Run(**record)
+        return ReplayRun(**record)
     except OSError as error:
         raise BadInput(
             f"cannot read {folder / PLAN}: {error.strerror}\n  expected the folder of a run begun with --execute"

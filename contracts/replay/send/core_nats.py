@@ -17,8 +17,8 @@ from nats.errors import MaxPayloadError
 from contracts.bus.access import NatsAccess
 from contracts.bus.connection import close_nats, connect_nats, round_trip
 from contracts.errors import Unreachable
-from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, Run
-from contracts.replay.send.sender import Outcome, Recalled, Settle, Status
+from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun
+from contracts.replay.send.sender import Recalled, SendOutcome, Settle, Status
 
 _TICK_S: Final = 0.25
 _ASK_AGAIN_S: Final = 1.0  # a PING that went down with its connection is never answered
@@ -29,7 +29,7 @@ _LOST: Final = "the connection was lost before the server had confirmed it"
 class CoreSender:
     """See `Sender`. At most `most` messages wait for the server's confirmation at once."""
 
-    def __init__(self, run: Run, most: int, settle: Settle, place: str) -> None:
+    def __init__(self, run: ReplayRun, most: int, settle: Settle, place: str) -> None:
         self._run, self._most, self._settle, self._place = run, most, settle, place
         self._client: Client
         self._sent: list[tuple[Outgoing, int]] = []
@@ -41,7 +41,7 @@ class CoreSender:
         self.position: int | None = None
 
     @classmethod
-    async def open(cls, access: NatsAccess, run: Run, *, most: int, settle: Settle) -> CoreSender:
+    async def open(cls, access: NatsAccess, run: ReplayRun, *, most: int, settle: Settle) -> CoreSender:
         """Connect.
 
         Raises:
@@ -79,7 +79,7 @@ class CoreSender:
         try:
             await self._client.publish(message.subject, message.payload, headers=headers)
         except MaxPayloadError:
-            self._settle(message, Outcome(Status.REFUSED, detail="larger than the server takes"))
+            self._settle(message, SendOutcome(Status.REFUSED, detail="larger than the server takes"))
             return
         self._sent.append((message, self._connection))
         self._unconfirmed += 1
@@ -109,7 +109,7 @@ class CoreSender:
                     return  # the server took none of what it forbids, and did not say which
                 for message, connection in batch:
                     lost = connection != self._connection or not self._client.is_connected
-                    outcome = Outcome(Status.UNKNOWN, detail=_LOST) if lost else Outcome(Status.CONFIRMED)
+                    outcome = SendOutcome(Status.UNKNOWN, detail=_LOST) if lost else SendOutcome(Status.CONFIRMED)
                     self._settle(message, outcome)
                 self._unconfirmed -= len(batch)
                 self._changed.set()

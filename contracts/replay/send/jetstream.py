@@ -21,8 +21,8 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 from contracts.bus.access import NatsAccess
 from contracts.bus.connection import close_nats, connect_nats, round_trip
 from contracts.errors import Unreachable
-from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, Run
-from contracts.replay.send.sender import Outcome, Recalled, Settle, Status
+from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun
+from contracts.replay.send.sender import Recalled, SendOutcome, Settle, Status
 from contracts.replay.send.stream_lookup import look_up
 
 _ANSWER_WITHIN_S: Final = 5.0
@@ -46,7 +46,7 @@ class _UnderWay:
 class JetStreamSender:
     """See `Sender`. At most `most` messages are under way at once."""
 
-    def __init__(self, run: Run, stream: str, most: int, settle: Settle, place: str) -> None:
+    def __init__(self, run: ReplayRun, stream: str, most: int, settle: Settle, place: str) -> None:
         self._run, self._stream, self._most, self._settle, self._place = run, stream, most, settle, place
         self._client: Client
         self._inbox = ""
@@ -62,7 +62,7 @@ class JetStreamSender:
         self.position: int | None = None
 
     @classmethod
-    async def open(cls, access: NatsAccess, run: Run, *, most: int, settle: Settle) -> JetStreamSender:
+    async def open(cls, access: NatsAccess, run: ReplayRun, *, most: int, settle: Settle) -> JetStreamSender:
         """Connect, and look at the stream.
 
         Raises:
@@ -176,7 +176,7 @@ class JetStreamSender:
 
     def _close(self, entry: _UnderWay, status: Status, sequence: int | None = None, detail: str = "") -> None:
         del self._under_way[entry.message.number]
-        self._settle(entry.message, Outcome(status, sequence, detail, entry.tries))
+        self._settle(entry.message, SendOutcome(status, sequence, detail, entry.tries))
         if self._waiter is not None and len(self._under_way) <= self._enough:
             self._wake()
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from contracts.errors import BadInput
-from contracts.replay.plan.messages import Run
-from contracts.replay.send.sender import Outcome, Status
+from contracts.replay.plan.messages import ReplayRun
+from contracts.replay.send.sender import SendOutcome, Status
 
 JOURNAL: Final = "journal.jsonl"
 """The journal's name in the folder of its run."""
@@ -33,7 +33,7 @@ class Journal:
     `told` is called with how many messages were accounted for since the last time, whenever lines are written.
     """
 
-    def __init__(self, folder: Path, run: Run, told: Callable[[int], object] | None = None) -> None:
+    def __init__(self, folder: Path, run: ReplayRun, told: Callable[[int], object] | None = None) -> None:
         self._path, self._run, self._told = folder / JOURNAL, run, told
         self._settled = bytearray(run.messages)
         self._lines: list[str] = []
@@ -100,7 +100,7 @@ class Journal:
         self._lines.append(f'{{"sending": {below}}}')
         self.flush()
 
-    def settle(self, number: int, outcome: Outcome) -> None:
+    def settle(self, number: int, outcome: SendOutcome) -> None:
         """Note what became of a message; written before the event loop waits again."""
         status, sequence, detail, tries = outcome
         line = f'{{"number": {number}, "status": "{status}"'

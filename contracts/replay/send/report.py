@@ -34,7 +34,7 @@ class Archived:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ReplayReport:
     """What became of all messages of a run, whichever process sent them; what was measured is of this one.
 
     `sent` went out at least once, `retried` more than once. `confirmed`, `duplicate`, `refused` and `unknown` add up

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from contracts.bus.access import NatsAccess
 from contracts.errors import BadInput
 from contracts.model.rfc3339 import format_rfc3339
-from contracts.replay.plan.messages import Outgoing, Run, read_messages, read_run
+from contracts.replay.plan.messages import Outgoing, ReplayRun, read_messages, read_run
 from contracts.replay.send.journal import Journal
 from contracts.replay.send.pacer import Pacer
-from contracts.replay.send.report import Archived, Report
-from contracts.replay.send.sender import Outcome, Recalled, Sender, Status
+from contracts.replay.send.report import Archived, ReplayReport
+from contracts.replay.send.sender import Recalled, Sender, SendOutcome, Status
 from contracts.replay.send.webhook import Webhook, WebhookSender
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ async def execute(
     concurrency: int,
     await_archived_s: float | None = None,
     progress: Callable[[int], object] | None = None,
-) -> Report:
+) -> ReplayReport:
     """Send what is left of the run in a folder: all of it, or the rest of one that was interrupted.
 
     `access` reaches the target that the plan names, and is written nowhere. At most `concurrency` messages are not
@@ -52,7 +52,7 @@ async def execute(
 
 
 class _Execution:
-    def __init__(self, run: Run, journal: Journal) -> None:
+    def __init__(self, run: ReplayRun, journal: Journal) -> None:
         self._run, self._journal = run, journal
         self._pacer = Pacer()
         self._awaited: Awaited | None = None
@@ -60,7 +60,7 @@ class _Execution:
 
     async def carry_out(
         self, folder: Path, access: NatsAccess | Webhook, concurrency: int, await_archived_s: float | None
-    ) -> Report:
+    ) -> ReplayReport:
         archived: Archived | None = None
         sender = await self._open(access, concurrency, is_awaited=await_archived_s is not None)
         try:
@@ -106,10 +106,10 @@ class _Execution:
             if journal.is_settled(number):
                 continue
             if number in recalled.found:
-                self._settle(message, Outcome(Status.CONFIRMED, recalled.found[number]))
+                self._settle(message, SendOutcome(Status.CONFIRMED, recalled.found[number]))
                 continue
             if number < journal.sent_before and not recalled.may_go_again:
-                self._settle(message, Outcome(Status.UNKNOWN, detail=_INTERRUPTED))
+                self._settle(message, SendOutcome(Status.UNKNOWN, detail=_INTERRUPTED))
                 continue
             if is_paced:
                 await pacer.until(message.due_s)
@@ -123,7 +123,7 @@ class _Execution:
     def _is_open(self, number: int) -> bool:
         return 0 <= number < self._run.messages and not self._journal.is_settled(number)
 
-    def _settle(self, message: Outgoing, outcome: Outcome) -> None:
+    def _settle(self, message: Outgoing, outcome: SendOutcome) -> None:
         self._journal.settle(message.number, outcome)
         if self._awaited is None:
             return
@@ -132,9 +132,9 @@ class _Execution:
         else:
             self._awaited.given_up(message)
 
-    def _report(self, archived: Archived | None) -> Report:
+    def _report(self, archived: Archived | None) -> ReplayReport:
         run, journal, tally = self._run, self._journal, self._journal.tally
-        return Report(
+        return ReplayReport(
             run_id=run.run_id,
             target=run.target,
             url=run.url,

@@ -23,7 +23,7 @@ class Status(StrEnum):
     """It may or may not have arrived, nothing can tell, and sending it again could double it."""
 
 
-class Outcome(NamedTuple):
+class SendOutcome(NamedTuple):
     """What became of a message: its `sequence` in the stream; `detail` is the reason, or the HTTP status."""
 
     status: Status
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
     tries: int = 1
 
 
-Settle = Callable[[Outgoing, Outcome], None]
+Settle = Callable[[Outgoing, SendOutcome], None]
 """Called once for each message that was sent."""
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from contracts.errors import BadInput, Unreachable
-from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, Run
-from contracts.replay.send.sender import Outcome, Recalled, Settle, Status
+from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun
+from contracts.replay.send.sender import Recalled, SendOutcome, Settle, Status
 
 if TYPE_CHECKING:
     import urllib3
@@ -56,7 +56,7 @@ class _Answer:
 class WebhookSender:
     """See `Sender`. At most `most` requests are under way at once, each in a thread of its own."""
 
-    def __init__(self, target: Webhook, run: Run, *, most: int, settle: Settle) -> None:
+    def __init__(self, target: Webhook, run: ReplayRun, *, most: int, settle: Settle) -> None:
         import urllib3  # noqa: PLC0415 - only webhooks need it
 
         parts = urlsplit(target.url)
@@ -133,7 +133,7 @@ class WebhookSender:
                 if not was_reached:
                     raise Unreachable("the webhook", self._target.place, answer.why)
                 status = Status.REFUSED if answer.status else Status.UNKNOWN
-                self._settle(message, Outcome(status, detail=answer.why, tries=tries))
+                self._settle(message, SendOutcome(status, detail=answer.why, tries=tries))
                 return
             await asyncio.sleep(self._target.waits_s[failures])
             failures += 1
@@ -146,13 +146,13 @@ class WebhookSender:
             await asyncio.sleep(early_s)
             early_s = self._not_before - clock()
 
-    def _judge(self, answer: _Answer, tries: int) -> Outcome | None:
+    def _judge(self, answer: _Answer, tries: int) -> SendOutcome | None:
         """Say what an answer means; None where it is to be tried again."""
         if 200 <= answer.status < 300:
-            return Outcome(Status.CONFIRMED, detail=answer.why, tries=tries)
+            return SendOutcome(Status.CONFIRMED, detail=answer.why, tries=tries)
         if not answer.status or answer.status in _AGAIN or answer.status == _TOO_MANY:
             return None
-        return Outcome(Status.REFUSED, detail=answer.why, tries=tries)
+        return SendOutcome(Status.REFUSED, detail=answer.why, tries=tries)
 
     def _post(self, message: Outgoing) -> _Answer:
         import urllib3  # noqa: PLC0415

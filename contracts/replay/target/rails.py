@@ -15,7 +15,7 @@ from contracts.bus.access import NatsAccess
 from contracts.config.values import Config, TargetConfig
 from contracts.errors import BadInput
 from contracts.model.did_you_mean import nearest
-from contracts.replay.plan.messages import Run
+from contracts.replay.plan.messages import ReplayRun
 from contracts.replay.send.webhook import Webhook
 
 _PREFIX: Final = re.compile(r"(?:[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*\.)*")
@@ -64,7 +64,7 @@ def find_target(config: Config, name: str, environment: Mapping[str, str]) -> Ta
     raise _unknown(config, wanted or "this URL")
 
 
-def same_target(config: Config, run: Run, environment: Mapping[str, str]) -> Target:
+def same_target(config: Config, run: ReplayRun, environment: Mapping[str, str]) -> Target:
     """Return the target of a run that was begun before.
 
     Raises:

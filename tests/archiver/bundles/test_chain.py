@@ -15,7 +15,8 @@ from archiver.bundles.chain import Sources, open_sources, require_sources
 from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
 from archiver.ports import Bundle
 from archiver.settings import load_settings
-from contracts import BadInput, PreparedEvent, spool_name
+from contracts import BadInput, PreparedEvent
+from contracts.toolkit import spool_name
 from tests.support.builders import BUNDLE, prepared
 
 EVENT = prepared()

@@ -11,7 +11,7 @@ import pytest
 from archiver.bundles import mounts
 from archiver.bundles.mounts import Place, kinds_on_the_way
 from archiver.bundles.spool import SpoolSource
-from contracts import spool_name
+from contracts.toolkit import spool_name
 from tests.support.builders import BUNDLE, prepared
 
 DISK = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw,discard"

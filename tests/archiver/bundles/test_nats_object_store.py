@@ -17,7 +17,7 @@ from nats.js.api import ObjectLink
 from archiver.bundles import nats_object_store as object_store
 from archiver.bundles.nats_object_store import BundleNotWhole
 from archiver.core.errors import BundleMissing, BundleRefused, StoreUnavailable
-from contracts import NatsServer
+from contracts.toolkit import NatsServer
 from tests.support.bucket import CHUNK, EVENT, MAX_BYTES, NAME, Bucket, FlaggedServer, Steps, on
 from tests.support.builders import BUNDLE
 from tests.support.servers import require_binary

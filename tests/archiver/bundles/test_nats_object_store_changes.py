@@ -13,7 +13,7 @@ from nats.js import JetStreamContext
 
 from archiver.bundles.nats_object_store import BundleNotWhole, ensure_object_store
 from archiver.core.errors import BundleMissing, StoreUnavailable
-from contracts import NatsServer
+from contracts.toolkit import NatsServer
 from tests.e2e.kit import frozen
 from tests.support.bucket import CHUNK, EVENT, NAME, Bucket, Steps, on
 from tests.support.builders import BUNDLE

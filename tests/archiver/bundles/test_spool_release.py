@@ -14,7 +14,7 @@ import pytest
 
 from archiver.bundles.spool import SpoolSource
 from archiver.core.errors import StoreUnavailable
-from contracts import spool_name
+from contracts.toolkit import spool_name
 from tests.archiver.bundles.test_spool import nobody, open_files_under
 from tests.support.builders import BUNDLE, prepared
 

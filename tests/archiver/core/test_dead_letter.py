@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from archiver.core.announcement import dead_letter
-from archiver.core.dead_letter import NotALetter, read_letter
+from archiver.core.dead_letter import NotADeadLetter, read_dead_letter
 from archiver.core.outcome import Dead, DeadReason
 from tests.support.builders import NOON, PREPARED, event, message, payload_bytes
 
@@ -25,7 +25,7 @@ def written(payload: bytes = PAYLOAD, **changes: Any) -> bytes:
 
 
 def test_what_the_worker_wrote_is_read() -> None:
-    letter = read_letter(written())
+    letter = read_dead_letter(written())
 
     assert (letter.reason, letter.detail, letter.worker) == ("contract_broken", "cadence/enum: …", "w1")
     assert (letter.subject, letter.stream, letter.sequence) == (PREPARED, "KAIZEN_SCHEDULE", 7)
@@ -36,11 +36,11 @@ def test_what_the_worker_wrote_is_read() -> None:
 
 
 def test_keys_of_a_later_version_are_passed_over() -> None:
-    assert read_letter(written(headers={"a": "b"})) == read_letter(written())
+    assert read_dead_letter(written(headers={"a": "b"})) == read_dead_letter(written())
 
 
 def test_the_record_of_a_letter_holds_all_but_its_payload() -> None:
-    record = read_letter(written()).as_record()
+    record = read_dead_letter(written()).as_record()
 
     assert record.keys() | {"schema", "version", "payload_b64"} == json.loads(written()).keys()
 
@@ -49,21 +49,21 @@ def test_the_record_of_a_letter_holds_all_but_its_payload() -> None:
     "other", [PAYLOAD[:-1], PAYLOAD + b" ", PAYLOAD.replace(b"alpha", b"alphb"), b""], ids=["cut", "more", "else", "no"]
 )
 def test_other_bytes_are_not_the_original(other: bytes) -> None:
-    assert not read_letter(written()).is_payload(other)
+    assert not read_dead_letter(written()).is_payload(other)
 
 
 def test_a_copy_that_was_cut_is_not_the_original() -> None:
-    letter = read_letter(written(b"x" * (300 * 1024)))
+    letter = read_dead_letter(written(b"x" * (300 * 1024)))
 
     assert len(letter.payload) == 256 * 1024
     assert not letter.is_payload(letter.payload)
 
 
 def test_the_message_id_of_a_redrive_is_of_the_dead_message_and_not_its_own() -> None:
-    letter = read_letter(written())
+    letter = read_dead_letter(written())
 
     assert letter.redrive_id != letter.msg_id
-    assert letter.redrive_id == read_letter(written(reason="bundle_missing", failed_at="")).redrive_id
+    assert letter.redrive_id == read_dead_letter(written(reason="bundle_missing", failed_at="")).redrive_id
     assert letter.redrive_id != replace(letter, sequence=8).redrive_id
     assert letter.redrive_id != replace(letter, stream="OTHER").redrive_id
 
@@ -72,13 +72,13 @@ def test_the_message_id_of_a_redrive_is_of_the_dead_message_and_not_its_own() ->
     "payload", [b"\xff", b"[]", b"7", b'{"repo": 7, "agent": null}', b'{"repo": "a", "repo": "b"}'], ids=repr
 )
 def test_whose_event_it_was_is_not_guessed(payload: bytes) -> None:
-    assert read_letter(written(payload)).names == ("", "")
+    assert read_dead_letter(written(payload)).names == ("", "")
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff", b"[]", b"7", b"[" * 100_000], ids=lambda raw: repr(raw[:4]))
 def test_bytes_of_another_kind_are_no_letter(raw: bytes) -> None:
-    with pytest.raises(NotALetter):
-        read_letter(raw)
+    with pytest.raises(NotADeadLetter):
+        read_dead_letter(raw)
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,5 @@ def test_bytes_of_another_kind_are_no_letter(raw: bytes) -> None:
     ids=str,
 )
 def test_a_record_with_a_field_that_no_worker_writes_is_no_letter(changes: dict[str, Any]) -> None:
-    with pytest.raises(NotALetter):
-        read_letter(written(**changes))
+    with pytest.raises(NotADeadLetter):
+        read_dead_letter(written(**changes))

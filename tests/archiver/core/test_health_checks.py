@@ -11,8 +11,8 @@ from archiver.bus.setup import replicas
 from archiver.core.capabilities import Capabilities
 from archiver.core.health_checks import (
     Check,
+    CheckState,
     LifecycleRule,
-    Verdict,
     capability_checks,
     clock_check,
     judged,
@@ -30,9 +30,9 @@ ABLE = Capabilities(create_only="honoured", checksum="verified", read_after_writ
     [
         (judged("discard", "new", "new", "loss", is_well=True), "discard: found new"),
         (judged("discard", "old", "new", "loss", is_well=False), "discard: found old, wanted new: loss"),
-        (Check(Verdict.OK, "object lock", "off", consequence="so be it"), "object lock: found off: so be it"),
-        (Check(Verdict.UNKNOWN, "sync", "not visible", "always", "loss"), "sync: not visible, wanted always: loss"),
-        (Check(Verdict.FAILED, "connection", "refused"), "connection: refused"),
+        (Check(CheckState.OK, "object lock", "off", consequence="so be it"), "object lock: found off: so be it"),
+        (Check(CheckState.UNKNOWN, "sync", "not visible", "always", "loss"), "sync: not visible, wanted always: loss"),
+        (Check(CheckState.FAILED, "connection", "refused"), "connection: refused"),
     ],
     ids=str,
 )
@@ -60,27 +60,27 @@ def test_a_time_is_told_in_the_largest_unit_that_it_is_whole_in(seconds: float, 
     ids=str,
 )
 def test_what_a_store_cannot_do_differs(changes: dict[str, object], name: str) -> None:
-    differing = [each for each in capability_checks(replace(ABLE, **changes)) if each.verdict is Verdict.DIFFERS]
+    differing = [each for each in capability_checks(replace(ABLE, **changes)) if each.verdict is CheckState.DIFFERS]
 
     assert [each.name for each in differing] == [name]
     assert differing[0].consequence
 
 
 def test_a_store_that_can_do_it_all_is_well() -> None:
-    assert {each.verdict for each in capability_checks(ABLE)} == {Verdict.OK}
+    assert {each.verdict for each in capability_checks(ABLE)} == {CheckState.OK}
 
 
 @pytest.mark.parametrize(
     ("skew_s", "verdict", "found"),
     [
-        (0.3, Verdict.OK, "0.3 s ahead of ours"),
-        (-60.0, Verdict.OK, "60 s behind ours"),
-        (1200.0, Verdict.DIFFERS, "1200 s ahead of ours"),
-        (-61.0, Verdict.DIFFERS, "61 s behind ours"),
-        (None, Verdict.UNKNOWN, "no answer that tells the time"),
+        (0.3, CheckState.OK, "0.3 s ahead of ours"),
+        (-60.0, CheckState.OK, "60 s behind ours"),
+        (1200.0, CheckState.DIFFERS, "1200 s ahead of ours"),
+        (-61.0, CheckState.DIFFERS, "61 s behind ours"),
+        (None, CheckState.UNKNOWN, "no answer that tells the time"),
     ],
 )
-def test_a_clock_may_be_a_minute_off(skew_s: float | None, verdict: Verdict, found: str) -> None:
+def test_a_clock_may_be_a_minute_off(skew_s: float | None, verdict: CheckState, found: str) -> None:
     check = clock_check(skew_s, "refused")
 
     assert (check.verdict, check.found) == (verdict, found)
@@ -100,7 +100,7 @@ def test_a_clock_may_be_a_minute_off(skew_s: float | None, verdict: Verdict, fou
     ids=str,
 )
 def test_a_rule_that_reaches_into_the_archive_differs(rules: list[LifecycleRule], differing: list[str]) -> None:
-    checks = [each for each in lifecycle_checks(rules, "archive/") if each.verdict is Verdict.DIFFERS]
+    checks = [each for each in lifecycle_checks(rules, "archive/") if each.verdict is CheckState.DIFFERS]
 
     assert [each.name.removeprefix("lifecycle of ") for each in checks] == differing
 
@@ -116,9 +116,9 @@ def test_what_rules_do_to_probes_conflicts_and_parts_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "verdict"), [("Enabled", Verdict.OK), ("Suspended", Verdict.DIFFERS), ("Off", Verdict.DIFFERS)]
+    ("found", "verdict"), [("Enabled", CheckState.OK), ("Suspended", CheckState.DIFFERS), ("Off", CheckState.DIFFERS)]
 )
-def test_a_bucket_has_to_keep_versions(found: str, verdict: Verdict) -> None:
+def test_a_bucket_has_to_keep_versions(found: str, verdict: CheckState) -> None:
     assert versioning_check(found).verdict is verdict
 
 
@@ -126,21 +126,21 @@ def test_a_bucket_has_to_keep_versions(found: str, verdict: Verdict) -> None:
 def test_object_lock_is_the_operators_to_decide_and_is_told_with_what_it_leads_to(found: str) -> None:
     check = lock_check(found)
 
-    assert check.verdict is Verdict.OK
+    assert check.verdict is CheckState.OK
     assert check.consequence
 
 
 @pytest.mark.parametrize(
     ("cluster", "copies", "verdict"),
     [
-        (None, 1, Verdict.OK),
-        (ClusterInfo(leader="alone"), 1, Verdict.OK),
-        (ClusterInfo(name="c1", leader="n1"), 1, Verdict.DIFFERS),
-        (ClusterInfo(name="c1", leader="n1"), 3, Verdict.OK),
+        (None, 1, CheckState.OK),
+        (ClusterInfo(leader="alone"), 1, CheckState.OK),
+        (ClusterInfo(name="c1", leader="n1"), 1, CheckState.DIFFERS),
+        (ClusterInfo(name="c1", leader="n1"), 3, CheckState.OK),
     ],
     ids=str,
 )
-def test_in_a_cluster_there_have_to_be_copies(cluster: ClusterInfo | None, copies: int, verdict: Verdict) -> None:
+def test_in_a_cluster_there_have_to_be_copies(cluster: ClusterInfo | None, copies: int, verdict: CheckState) -> None:
     state = StreamState(messages=0, bytes=0, first_seq=0, last_seq=0, consumer_count=0)
     there = StreamInfo(config=StreamConfig(name="S", num_replicas=copies), state=state, cluster=cluster)
 

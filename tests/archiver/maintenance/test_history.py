@@ -14,7 +14,8 @@ from archiver.core.keys import ref_key
 from archiver.maintenance.history import Span, capture_of, history
 from archiver.maintenance.reading import Entry, Stray
 from archiver.stores.parallel import AT_ONCE
-from contracts import PreparedEvent, format_rfc3339, parse_rfc3339
+from contracts import PreparedEvent, parse_rfc3339
+from contracts.toolkit import format_rfc3339
 from tests.support.builders import House, message, prepared
 
 EVERYTHING = Span()

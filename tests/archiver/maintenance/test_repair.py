@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from archiver.core.damage import Flaw
+from archiver.core.damage import Damage
 from archiver.core.errors import BundleRefused
 from archiver.core.keys import BLOBS, REFERENCES, trash_key
 from archiver.maintenance.repair import Mender
@@ -28,10 +28,10 @@ from tests.support.builders import House
 COPY = trash_key("run", BLOB_KEYS[0])
 
 
-def repaired(house: House) -> list[Flaw]:
+def repaired(house: House) -> list[Damage]:
     mender = Mender(house.store, house.bundles)
 
-    async def steps() -> list[Flaw]:
+    async def steps() -> list[Damage]:
         return [flaw async for flaw in verification(house, mender=mender).flaws(EVERYTHING)]
 
     return asyncio.run(steps())

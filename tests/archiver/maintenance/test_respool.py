@@ -14,7 +14,8 @@ from archiver.core.keys import blob_key, ref_key
 from archiver.core.reference import Reference
 from archiver.maintenance.respool import respool
 from archiver.stores.memory import MemoryStore
-from contracts import BadInput, Spool, spool_name
+from contracts import BadInput
+from contracts.toolkit import Spool, spool_name
 from tests.support.builders import BUNDLE, House, message, prepared
 
 NAME = spool_name(prepared())

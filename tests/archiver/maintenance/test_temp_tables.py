@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.maintenance.temp_tables import Scratch, Table
+from archiver.maintenance.temp_tables import Table, TempTables
 from contracts import BadInput
 
 KEYS = st.text(min_size=1, max_size=3)
@@ -20,7 +20,7 @@ CHANGES = st.lists(st.tuples(KEYS, st.one_of(st.none(), st.integers(0, 9), st.ju
 
 @given(CHANGES)
 def test_it_is_a_mapping_in_the_order_of_its_keys(changes: list[tuple[str, Any]]) -> None:
-    scratch = Scratch()
+    scratch = TempTables()
     table, other, wanted = Table(scratch, "one"), Table(scratch, "other"), dict[str, Any]()
     for key, value in changes:
         if value == "discard":
@@ -39,7 +39,7 @@ def test_it_is_a_mapping_in_the_order_of_its_keys(changes: list[tuple[str, Any]]
 
 
 def test_what_is_removed_while_it_is_gone_through_does_not_disturb_the_others() -> None:
-    table = Table(Scratch(), "numbers")
+    table = Table(TempTables(), "numbers")
     for number in range(2000):
         table[f"{number:04}"] = number
 
@@ -54,7 +54,7 @@ def test_what_is_removed_while_it_is_gone_through_does_not_disturb_the_others() 
 
 def test_a_table_keeps_its_scratch_and_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
-    table = Table(Scratch(), "numbers")
+    table = Table(TempTables(), "numbers")
     gc.collect()
     for number in range(200_000):
         table[f"{number:0100}"] = number
@@ -66,7 +66,7 @@ def test_a_table_keeps_its_scratch_and_nothing_is_left_behind(tmp_path: Path, mo
 
 
 def test_a_disk_that_is_full_is_told_with_what_to_do() -> None:
-    table = Table(Scratch(), "numbers")
+    table = Table(TempTables(), "numbers")
 
     def fill() -> None:
         for number in range(1_000_000):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.core.damage import KINDS, Flaw
+from archiver.core.damage import KINDS, Damage
 from archiver.core.errors import StoreRefuses
 from archiver.core.keys import BLOBS, REFERENCES, blob_key, conflict_key, ref_key, replay_prefix, trash_key
 from archiver.maintenance.verify import Selection, Verification
@@ -45,14 +45,14 @@ def verification(house: House, **changes: Any) -> Verification:
     )
 
 
-def found_in(house: House, selection: Selection = EVERYTHING, **changes: Any) -> list[Flaw]:
-    async def steps() -> list[Flaw]:
+def found_in(house: House, selection: Selection = EVERYTHING, **changes: Any) -> list[Damage]:
+    async def steps() -> list[Damage]:
         return [flaw async for flaw in verification(house, **changes).flaws(selection)]
 
     return asyncio.run(steps())
 
 
-def named(flaws: list[Flaw]) -> list[tuple[str, str]]:
+def named(flaws: list[Damage]) -> list[tuple[str, str]]:
     return sorted((flaw.id, flaw.key) for flaw in flaws)
 
 
@@ -255,7 +255,7 @@ def test_a_store_that_fails_ends_it_and_what_was_found_stands() -> None:
     strays = [f"conflicts/v1/{number:02}" for number in range(AT_ONCE + 4)]  # read before the references
     house.store.objects.update(dict.fromkeys(strays, b"no record"))
     house.fail("read blobs", StoreRefuses("read it", "403 AccessDenied"))
-    flaws: list[Flaw] = []
+    flaws: list[Damage] = []
 
     async def steps() -> None:
         stream = verification(house).flaws(EVERYTHING)

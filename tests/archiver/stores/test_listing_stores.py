@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from archiver.core.values import Listed
     from archiver.dev_servers import S3Server
-    from archiver.ports import ObjectStore
+    from archiver.ports import BlobStore
     from archiver.stores.s3.access import S3Access
 
-    Lister = Callable[[ObjectStore, str], AsyncIterator[Listed]]
+    Lister = Callable[[BlobStore, str], AsyncIterator[Listed]]
 
 KEYS = [f"refs/v1/repo=a/agent=b/date=2026-06-{day}/{number:03}.json" for day in (17, 18) for number in range(550)]
 
@@ -44,7 +44,7 @@ def test_a_page_that_is_lost_is_asked_for_again_and_no_page_before_it(s3_server:
         async with opened(ObstoreStore, s3_access) as store:
             await asyncio.gather(*(create(store, key, b"x") for key in KEYS))
 
-    async def listed(driver: Callable[[S3Access], ObjectStore], access: S3Access, lister: Lister) -> list[str]:
+    async def listed(driver: Callable[[S3Access], BlobStore], access: S3Access, lister: Lister) -> list[str]:
         async with asyncio.timeout(60), opened(driver, access) as store:
             return [each.key async for each in lister(store, "refs/v1/")]
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from archiver.stores.memory import MemoryStore
-from archiver.stores.prefixed import FolderStore
+from archiver.stores.prefixed import PrefixedStore
 from tests.support.store_calls import create, keys
 from tests.support.store_suite import StoreSuite
 
@@ -16,16 +16,16 @@ BESIDE = ["a", "replay/a", "replays/v1/run-2/a", "replays/v1/run/a", "replays/v1
 
 class TestFolderStore(StoreSuite):
     @pytest.fixture
-    def store(self) -> FolderStore:
+    def store(self) -> PrefixedStore:
         whole = MemoryStore()
         whole.objects.update(dict.fromkeys(BESIDE, b"beside it"))
-        return FolderStore(whole, "replays/v1/run-/")
+        return PrefixedStore(whole, "replays/v1/run-/")
 
 
 def test_what_is_in_a_folder_has_the_folder_before_its_key_and_nothing_else_is_seen() -> None:
     whole = MemoryStore()
     whole.objects.update(dict.fromkeys(BESIDE, b"beside it"))
-    folder = FolderStore(whole, "replays/v1/run/")
+    folder = PrefixedStore(whole, "replays/v1/run/")
 
     async def steps() -> list[str]:
         await create(folder, "b/c", b"x")

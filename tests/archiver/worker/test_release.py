@@ -9,7 +9,7 @@ import pytest
 from archiver.core.errors import StoreUnavailable
 from archiver.core.keys import blob_key, ref_key
 from archiver.core.outcome import Ack, Cause, Retry
-from contracts import BUNDLE_SOURCE, spool_name
+from contracts.toolkit import BUNDLE_SOURCE, spool_name
 from tests.support.builders import BUNDLE, House, event, message, prepared
 
 EVENT = prepared()

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.core.announcement import dead_letter
-from archiver.core.dead_letter import read_letter
+from archiver.core.dead_letter import read_dead_letter
 from archiver.core.errors import StoreUnavailable
 from archiver.core.keys import REPLAYS, key_segment, ref_key, replay_prefix
 from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Ignored, Outcome, Retry
 from archiver.core.replay import run_of
 from archiver.worker.replays import Replays, Treatment
-from contracts import REPLAY
+from contracts.toolkit import REPLAY
 from tests.archiver.core.test_keys import LONGEST_SLUG
 from tests.support.builders import BUNDLE, NOON, PREPARED, House, event, message, prepared
 
@@ -150,15 +150,15 @@ def test_a_dead_letter_keeps_that_it_was_a_replay(headers: Mapping[str, str], ru
     dead = Dead(DeadReason.NOT_JSON, "why")
     raw = dead_letter(message(b"{", headers=headers), dead, failed_at=NOON, worker="w")
 
-    assert read_letter(raw).replay == run
-    assert read_letter(raw).as_record()["replay"] == run
+    assert read_dead_letter(raw).replay == run
+    assert read_dead_letter(raw).as_record()["replay"] == run
 
 
 def test_a_dead_letter_of_an_earlier_version_is_read_as_none_of_a_replay() -> None:
     record = json.loads(dead_letter(message(b"{"), Dead(DeadReason.NOT_JSON, ""), failed_at=NOON, worker="w"))
     del record["replay"]
 
-    assert read_letter(json.dumps(record).encode()).replay == ""
+    assert read_dead_letter(json.dumps(record).encode()).replay == ""
 
 
 @given(

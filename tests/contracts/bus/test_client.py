@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from contracts import NatsAccess, Unreachable, close_nats, connect_nats, listen, publish_confirmed
+from contracts.toolkit import NatsAccess, Unreachable, close_nats, connect_nats, listen, publish_confirmed
 
 T = TypeVar("T")
 

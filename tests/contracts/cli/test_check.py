@@ -14,10 +14,10 @@ from typing import Any
 import click
 import pytest
 
-from contracts import Exit
 from contracts.cli import contracts
 from contracts.cli.run import run
 from contracts.fixtures.corpus import ROOT, cases
+from contracts.toolkit import Exit
 from tests.support.payloads import ARCHIVED, PREPARED, SPEC_EXAMPLE, SPEC_EXAMPLE_PATH, event
 
 CONTRACTS = Path(sys.executable).parent / "contracts"

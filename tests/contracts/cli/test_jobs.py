@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from contracts import Exit
 from contracts.cli.check import PIECE_BYTES
 from contracts.cli.jobs import in_order
 from contracts.fixtures.corpus import cases
 from contracts.reports import FORMATS
+from contracts.toolkit import Exit
 from tests.support.emitter import is_running, wait_for
 from tests.support.payloads import ARCHIVED, PREPARED, SPEC_EXAMPLE, SPEC_EXAMPLE_PATH, event
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from contracts import PreparedEvent, check_payload, event_key, parse_payload, spool_name
+from contracts import PreparedEvent, check_payload, event_key
 from contracts.emit.payload import FLAGS as MAPPED
+from contracts.toolkit import parse_payload, spool_name
 from tests.support.emitter import CLOSE, FLAGS, STAND_IN, write_checkout, write_emitter
 
 CONTRACTS = Path(sys.executable).parent / "contracts"

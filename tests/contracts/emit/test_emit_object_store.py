@@ -14,7 +14,8 @@ import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
-from contracts import NatsServer, PreparedEvent, event_key, spool_name
+from contracts import PreparedEvent, event_key
+from contracts.toolkit import NatsServer, spool_name
 from tests.support.emitter import STAND_IN, write_emitter
 from tests.support.servers import require_binary
 

@@ -17,8 +17,9 @@ import pytest
 from nats.aio.client import Client
 
 from archiver.dev_servers import NatsServer
-from contracts import PreparedEvent, check_payload, event_key, spool_name
+from contracts import PreparedEvent, check_payload, event_key
 from contracts.fixtures.corpus import ROOT
+from contracts.toolkit import spool_name
 from tests.support.emitter import STAND_IN, interrupt_a_render, wait_for, write_emitter
 from tests.support.payloads import SPEC_EXAMPLE
 from tests.support.servers import require_binary

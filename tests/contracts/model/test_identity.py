@@ -12,8 +12,9 @@ import rfc8785
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts import PreparedEvent, canonical_json, event_key, parse_payload, spool_name
+from contracts import PreparedEvent, canonical_json, event_key
 from contracts.fixtures.corpus import cases
+from contracts.toolkit import parse_payload, spool_name
 
 VALID = [json.loads(case.raw) for case in cases("kaizen.schedule.prepared@1", "valid")]
 EXAMPLE = next(case for case in cases("kaizen.schedule.prepared@1", "valid") if case.name.endswith("spec-example"))

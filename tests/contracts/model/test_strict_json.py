@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts import MalformedPayload, parse_payload
 from contracts.model.strict_json import EXPECTED, LARGEST_EXACT_INTEGER, Limits
 from contracts.model.violation import pointer
+from contracts.toolkit import MalformedPayload, parse_payload
 
 PLAIN = Limits()
 DEEP = Limits(payload_bytes=1 << 20, depth=64)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts import NatsServer
 from contracts.observe.suite import GROUPS, group_of
+from contracts.toolkit import NatsServer
 from tests.support.inner_pytest import EMITTERS, Run, emitter, scenarios
 
 NODE = "pyproject.toml::contracts[runner]::weekly-markdown"

@@ -13,8 +13,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from archiver.dev_servers import NatsServer
-from contracts import NatsAccess, close_nats, connect_nats
 from contracts.observe.suite import group_of
+from contracts.toolkit import NatsAccess, close_nats, connect_nats
 from tests.support.inner_pytest import EMITTERS, Run, emitter, scenarios
 from tests.support.servers import require_binary
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import BadInput, Capture, MalformedPayload, check_payload, event_key
+from contracts import BadInput, Capture, check_payload, event_key
 from contracts.fixtures.generate import payloads
 from contracts.replay.events.capture import parse_capture
 from contracts.rules.registry import load_contract
+from contracts.toolkit import MalformedPayload
 from tests.support.payloads import PREPARED, SPEC_EXAMPLE, event
 
 NOON = datetime(2026, 6, 17, 12, tzinfo=UTC)

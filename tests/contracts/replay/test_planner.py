@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import BadInput
-from contracts.replay.plan.messages import PLAN, Outgoing, Run, read_messages, read_run, write_plan
+from contracts.replay.plan.messages import PLAN, Outgoing, ReplayRun, read_messages, read_run, write_plan
 from contracts.replay.plan.planner import matches
 
-RUN = Run("r1", "staging", "nats://bus:4222", "STAGING", 2, 1.5, "2026-06-17T12:00:00Z", 17)
+RUN = ReplayRun("r1", "staging", "nats://bus:4222", "STAGING", 2, 1.5, "2026-06-17T12:00:00Z", 17)
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 MESSAGES = st.lists(
     st.builds(
@@ -61,7 +61,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_a_run_that_says_too_much_of_itself_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="too long"):
-        write_plan(tmp_path, [], lambda: Run("r", "x" * 5000, "u", None, 0, 0.0, "t"))
+        write_plan(tmp_path, [], lambda: ReplayRun("r", "x" * 5000, "u", None, 0, 0.0, "t"))
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from contracts import Capture, NatsAccess, Unreachable
+from contracts import Capture
 from contracts.replay.events.capture import parse_capture
 from contracts.replay.events.nats_source import Listening, Slice, listen, read_slice
+from contracts.toolkit import NatsAccess, Unreachable
 from tests.contracts.conftest import RunContracts
 from tests.contracts.replay.conftest import STREAM, SUBJECT, Staging
 from tests.support.payloads import SPEC_EXAMPLE, event

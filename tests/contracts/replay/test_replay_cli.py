@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts import Capture, PreparedEvent, event_key, spool_name
+from contracts import Capture, PreparedEvent, event_key
 from contracts.fixtures.corpus import cases
 from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, read_messages, read_run
+from contracts.toolkit import spool_name
 from tests.contracts.conftest import RunContracts
 from tests.contracts.replay.conftest import STREAM, SUBJECT, Staging, configure
 from tests.support.payloads import ARCHIVED, PREPARED, SPEC_EXAMPLE, event

@@ -9,7 +9,7 @@ import pytest
 from contracts.bus.access import NatsAccess
 from contracts.config.values import parse_config
 from contracts.errors import BadInput
-from contracts.replay.plan.messages import Run
+from contracts.replay.plan.messages import ReplayRun
 from contracts.replay.send.webhook import Webhook
 from contracts.replay.target.rails import Target, find_target, is_subject, refuse_live, same_target
 
@@ -194,6 +194,6 @@ def test_a_run_is_resumed_only_to_the_place_that_it_was_begun_to(changes: dict[s
     begun = {"target": "staging", "url": "nats://bus.staging:4222", "stream": "STAGING_KAIZEN_SCHEDULE"}
     others = {"run_id": "r", "messages": 1, "lasts_s": 0.0, "created_at": "2026-06-17T12:00:00Z"}
 
-    assert same_target(config, Run(**begun, **others), ENVIRONMENT).name == "staging"  # type: ignore[arg-type]
+    assert same_target(config, ReplayRun(**begun, **others), ENVIRONMENT).name == "staging"  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=r"is another place now|is no target"):
-        same_target(config, Run(**(begun | changes), **others), ENVIRONMENT)  # type: ignore[arg-type]
+        same_target(config, ReplayRun(**(begun | changes), **others), ENVIRONMENT)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ import nats
 from nats.aio.client import Client
 from nats.js.api import StreamConfig
 
-from contracts.replay.plan.messages import PLAN, Outgoing, Run, header_line
+from contracts.replay.plan.messages import PLAN, Outgoing, ReplayRun, header_line
 
 STREAM, SUBJECT = "STAGING", "staging.kaizen.schedule.prepared"
 RUN_ID = "run-1"
@@ -29,7 +29,7 @@ def write_plan(folder: Path, count: int, url: str, *, stream: str | None = STREA
     folder.mkdir(exist_ok=True)
     per_s, key = how.get("per_s", 0), how.get("key", key_of)
     between_s = 1 / per_s if per_s else 0.0
-    run = Run(how.get("run_id", RUN_ID), "staging", url, stream, count, count * between_s, "2026-06-17T09:00:00Z")
+    run = ReplayRun(how.get("run_id", RUN_ID), "staging", url, stream, count, count * between_s, "2026-06-17T09:00:00Z")
     with (folder / PLAN).open("wb") as file:
         file.write(header_line(run))
         for number in range(count):

@@ -16,7 +16,7 @@ from nats.aio.msg import Msg
 from contracts.bus.access import NatsAccess
 from contracts.bus.connection import round_trip
 from contracts.errors import BadInput, Exit
-from contracts.replay.send.report import Report
+from contracts.replay.send.report import ReplayReport
 from contracts.replay.send.run import execute
 from tests.contracts.replay.send.runs import key_of, write_plan
 from tests.faults.proxy import LOOPBACK, Proxy, Refuse
@@ -25,7 +25,7 @@ from tests.support.bus import Bus
 ARCHIVED = "staging.kaizen.schedule.archived"
 
 
-def replay(bus: Bus, folder: Path, announces: Callable[[int], list[str]], **how: Any) -> Report:
+def replay(bus: Bus, folder: Path, announces: Callable[[int], list[str]], **how: Any) -> ReplayReport:
     """Carry a run out beside an archiver that announces, for each number that comes, the keys that it is told to.
 
     `through` is the URL that the run takes; `after` is a number, and what is done when it has been announced.
@@ -33,7 +33,7 @@ def replay(bus: Bus, folder: Path, announces: Callable[[int], list[str]], **how:
     subject, within_s = how.get("subject", ARCHIVED), how.get("within_s", 10.0)
     last, then = how.get("after", (None, None))
 
-    async def both() -> Report:
+    async def both() -> ReplayReport:
         client = await nats.connect(bus.url)
 
         async def archive(message: Msg) -> None:

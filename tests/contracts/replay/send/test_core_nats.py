@@ -14,17 +14,17 @@ from contracts.bus.access import NatsAccess
 from contracts.bus.connection import round_trip
 from contracts.errors import Exit, Unreachable
 from contracts.replay.send.journal import JOURNAL
-from contracts.replay.send.report import Report
+from contracts.replay.send.report import ReplayReport
 from contracts.replay.send.run import execute
 from tests.contracts.replay.send.runs import RUN_ID, outcomes, write_plan
 from tests.support.bus import Bus
 from tests.support.servers import require_binary
 
 
-def send(folder: Path, bus: Bus, **how: Any) -> tuple[Report, list[tuple[int, dict[str, str]]]]:
+def send(folder: Path, bus: Bus, **how: Any) -> tuple[ReplayReport, list[tuple[int, dict[str, str]]]]:
     """Carry a run out while somebody listens; return the report and the (number, headers) that came."""
 
-    async def both() -> tuple[Report, list[tuple[int, dict[str, str]]]]:
+    async def both() -> tuple[ReplayReport, list[tuple[int, dict[str, str]]]]:
         client = await nats.connect(bus.url, max_reconnect_attempts=-1, reconnect_time_wait=0.01)
         subscription = await client.subscribe("core.>")
         await round_trip(client)

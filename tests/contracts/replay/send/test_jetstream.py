@@ -13,7 +13,7 @@ from nats.aio.client import Client
 from contracts.bus.access import NatsAccess
 from contracts.errors import BadInput, Exit, Unreachable
 from contracts.replay.send.journal import JOURNAL
-from contracts.replay.send.report import Report
+from contracts.replay.send.report import ReplayReport
 from contracts.replay.send.run import execute
 from tests.contracts.replay.send.runs import (
     STREAM,
@@ -29,7 +29,7 @@ from tests.support.bus import Bus
 from tests.support.emitter import wait_for
 
 
-def send(folder: Path, bus: Bus, **how: Any) -> Report:
+def send(folder: Path, bus: Bus, **how: Any) -> ReplayReport:
     return asyncio.run(execute(folder, access=NatsAccess(bus.url), **{"concurrency": 64, **how}))
 
 
@@ -65,7 +65,7 @@ def test_two_processes_cannot_send_the_same_run(staging: Bus, tmp_path: Path) ->
     folder = write_plan(tmp_path / "run", 10, staging.url)
 
     async def both() -> None:
-        second: list[asyncio.Task[Report]] = []
+        second: list[asyncio.Task[ReplayReport]] = []
 
         def begin(_: int) -> None:
             if not second:
@@ -158,7 +158,7 @@ def test_messages_whose_answers_were_lost_are_found_in_the_stream_and_not_sent_a
         proxy.fault = Refuse()
         proxy.heal()
 
-    async def both(folder: Path) -> Report:
+    async def both(folder: Path) -> ReplayReport:
         sending = execute(folder, access=access, concurrency=64, progress=count)
         report, _ = await asyncio.gather(sending, asyncio.to_thread(lose_answers))
         return report

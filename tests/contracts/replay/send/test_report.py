@@ -11,11 +11,11 @@ import pytest
 
 from contracts.errors import Exit
 from contracts.replay.send.archived import _percentile
-from contracts.replay.send.report import Archived, Report
+from contracts.replay.send.report import Archived, ReplayReport
 from tests.contracts.conftest import RunContracts
 from tests.contracts.replay.send.runs import key_of
 
-ALL_WELL = Report(
+ALL_WELL = ReplayReport(
     run_id="run-1",
     target="staging",
     url="nats://127.0.0.1:4222",

@@ -16,7 +16,7 @@ import pytest
 
 from contracts.errors import BadInput, Exit, Unreachable
 from contracts.replay.send.journal import JOURNAL
-from contracts.replay.send.report import Report
+from contracts.replay.send.report import ReplayReport
 from contracts.replay.send.run import execute
 from contracts.replay.send.webhook import Webhook
 from tests.contracts.replay.send.runs import RUN_ID, outcomes, write_plan
@@ -94,7 +94,7 @@ def receiver() -> Iterator[Receiver]:
         serving.join()
 
 
-def send(receiver: Receiver, folder: Path, **how: Any) -> Report:
+def send(receiver: Receiver, folder: Path, **how: Any) -> ReplayReport:
     target = Webhook(receiver.url, how.get("headers", {}), timeout_s=how.get("timeout_s", 0.5), waits_s=WAITS_S)
     return asyncio.run(execute(folder, access=target, concurrency=8))
 

@@ -1,0 +1,94 @@
+"""What `archiver` shares with `contracts` beyond the public API. Private: it may change in any release.
+
+Each name is imported on first use, so that a program loads only what it needs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contracts.bus.access import NatsAccess
+    from contracts.bus.child_process import ChildProcess, find_program
+    from contracts.bus.client import listen
+    from contracts.bus.connection import Confirmation, close_nats, connect_nats, publish_confirmed
+    from contracts.bus.server import NatsServer
+    from contracts.cli.amounts import Span, When
+    from contracts.cli.run import LazyGroup, run
+    from contracts.cli.tables import print_table
+    from contracts.emit.spool import Spool
+    from contracts.errors import Exit, NothingChecked, ServerDidNotStart, Unreachable
+    from contracts.model.did_you_mean import nearest
+    from contracts.model.event import BUNDLE_SOURCE, spool_name
+    from contracts.model.rfc3339 import format_rfc3339
+    from contracts.model.strict_json import MalformedPayload, parse_payload
+    from contracts.replay.plan.messages import REPLAY
+
+_HOME = {
+    "BUNDLE_SOURCE": "model.event",
+    "ChildProcess": "bus.child_process",
+    "Confirmation": "bus.connection",
+    "Exit": "errors",
+    "LazyGroup": "cli.run",
+    "MalformedPayload": "model.strict_json",
+    "NatsAccess": "bus.access",
+    "NatsServer": "bus.server",
+    "NothingChecked": "errors",
+    "REPLAY": "replay.plan.messages",
+    "ServerDidNotStart": "errors",
+    "Span": "cli.amounts",
+    "Spool": "emit.spool",
+    "Unreachable": "errors",
+    "When": "cli.amounts",
+    "close_nats": "bus.connection",
+    "connect_nats": "bus.connection",
+    "find_program": "bus.child_process",
+    "format_rfc3339": "model.rfc3339",
+    "listen": "bus.client",
+    "nearest": "model.did_you_mean",
+    "parse_payload": "model.strict_json",
+    "print_table": "cli.tables",
+    "publish_confirmed": "bus.connection",
+    "run": "cli.run",
+    "spool_name": "model.event",
+}
+
+__all__ = [
+    "BUNDLE_SOURCE",
+    "REPLAY",
+    "ChildProcess",
+    "Confirmation",
+    "Exit",
+    "LazyGroup",
+    "MalformedPayload",
+    "NatsAccess",
+    "NatsServer",
+    "NothingChecked",
+    "ServerDidNotStart",
+    "Span",
+    "Spool",
+    "Unreachable",
+    "When",
+    "close_nats",
+    "connect_nats",
+    "find_program",
+    "format_rfc3339",
+    "listen",
+    "nearest",
+    "parse_payload",
+    "print_table",
+    "publish_confirmed",
+    "run",
+    "spool_name",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no name {name!r}")
+    return getattr(import_module(f"contracts.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
