@@ -28,9 +28,10 @@ corpus: $(READY) ## Check the fixtures: seals, coverage, and that every mutant i
 	@$(BIN)/contracts fixtures coverage
 	@$(BIN)/contracts fixtures mutate
 
-lint: $(READY) ## Check style and format (ruff)
+lint: $(READY) ## Check style, format (ruff) and architecture (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
 
 types: $(READY) ## Check types (mypy, strict)
 	@$(BIN)/mypy
@@ -42,7 +43,7 @@ bench-compare: $(READY) ## Compare this commit with BASE=commit by ratio; fails 
 	@$(BIN)/python -m tests.bench.compare $(or $(BASE),$(error which commit? make bench-compare BASE=main))
 
 clean: ## Remove everything that the other targets made
-	@rm -rf .venv build dist .hypothesis .mypy_cache .ruff_cache
+	@rm -rf .venv build dist .hypothesis .import_linter_cache .mypy_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml
