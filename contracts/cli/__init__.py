@@ -21,8 +21,8 @@ from contracts.cli.run import LazyGroup
         "record": "contracts.cli.record:record",
         "replay": "contracts.cli.replay:replay",
         "schema": "contracts.cli.schema:schema",
-        "init": "contracts.cli.setup:init",
-        "doctor": "contracts.cli.setup:doctor",
+        "init": "contracts.cli.init:init",
+        "doctor": "contracts.cli.doctor:doctor",
     },
 )
 @click.version_option(package_name="kaizen-event-kit", prog_name="contracts")

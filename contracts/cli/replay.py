@@ -1,30 +1,42 @@
-"""`contracts replay`: events once more, into a place that is meant for it."""
+"""`contracts replay`: send recorded events again, to a target that is meant for it."""
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import secrets
 import shutil
+import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
+from contracts.bus.access import NatsAccess
 from contracts.cli.amounts import Pair, Rate, Share, Speed, When
 from contracts.cli.option_groups import GroupedCommand
-from contracts.cli.replay_plan import EventsRefused, chosen_source, refuse_orphans, show_plan
-from contracts.cli.replay_run import carry_out
-from contracts.errors import BadInput, Exit, NothingChecked
+from contracts.config.values import find_config
+from contracts.emit.spool import Spool
+from contracts.errors import BadInput, Exit, KitError, NothingChecked
+from contracts.model.rfc3339 import format_rfc3339
+from contracts.model.violation import printable
+from contracts.replay.events.capture import Found
+from contracts.replay.events.sources import from_file, from_fixtures
+from contracts.replay.plan.bundles import copy_bundles
+from contracts.replay.plan.messages import PLAN, ReplayRun, read_messages, read_run, write_plan
+from contracts.replay.plan.planner import Digest, Wanted, planned
+from contracts.replay.plan.rewrite import Rewriting
+from contracts.replay.plan.schedule import Shape
+from contracts.replay.target.rails import Target, find_target, refuse_live, same_target
+from contracts.rules.registry import load_contract
 
-if TYPE_CHECKING:
-    from contracts.replay.plan.messages import ReplayRun
-    from contracts.replay.plan.planner import Digest, Wanted
-    from contracts.replay.target.rails import Target
-
+REPORT: Final = "report.json"
+"""The machine report's name in the folder of its run."""
 _GROUPS: Final = {
     "What to send (one of the first three; golden fixtures by default)": (
         "fixtures",
@@ -56,6 +68,16 @@ _GROUPS: Final = {
     ),
 }
 _CONCURRENCY: Final = 256
+_EMITTED: Final = "kaizen.schedule.prepared"
+_NEEDS: Final = {
+    "since": "stream",
+    "from_seq": "stream",
+    "until": "stream",
+    "url": "stream",
+    "roots": "rewrite",
+    "repos": "rewrite",
+    "spool": "rewrite",
+}
 
 
 @click.command(cls=GroupedCommand, groups=_GROUPS)
@@ -139,16 +161,12 @@ def replay(target: str | None, *, execute: bool, live: str | None, resume: Path 
         return _resume(resume, target, live=live, given=given)
     if target is None:
         raise click.UsageError("Missing argument 'TARGET': a name under [targets] in contracts.toml")
-    from contracts.config.values import find_config
-    from contracts.replay.plan.messages import PLAN, write_plan
-    from contracts.replay.plan.planner import Digest, planned
-    from contracts.replay.target.rails import find_target, refuse_live
 
-    refuse_orphans(given)
+    _refuse_orphans(given)
     place = find_target(find_config(Path.cwd(), os.environ), target, os.environ)
     if execute:
         refuse_live(place, [], live)  # what needs no server is said before there is any work
-    source = chosen_source(given, os.environ)
+    source = _chosen_source(given, os.environ)
     wanted, digest = _wanted(place, given), Digest()
     messages = planned(source.found, wanted, digest)
     if not execute:
@@ -168,9 +186,8 @@ def replay(target: str | None, *, execute: bool, live: str | None, resume: Path 
 def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> None:
     """Show the plan, and end here where a rail stands in the way."""
     from contracts.replay.target.liveness import look_at
-    from contracts.replay.target.rails import refuse_live
 
-    show_plan(source, wanted, digest)
+    _show_plan(source, wanted, digest)
     if digest.refused:
         raise EventsRefused(digest)
     if not digest.messages:
@@ -181,10 +198,7 @@ def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> N
 
 def _resume(folder: Path, target: str | None, *, live: str | None, given: dict[str, Any]) -> Exit:
     """Go on with a run, after its rails were checked again: hours may have passed."""
-    from contracts.config.values import find_config
-    from contracts.replay.plan.messages import read_messages, read_run
     from contracts.replay.target.liveness import look_at
-    from contracts.replay.target.rails import refuse_live, same_target
 
     context = click.get_current_context()
     kept = {"target", "live", "resume", "concurrency", "await_s", "spool", "execute"}
@@ -204,21 +218,16 @@ def _send(folder: Path, target: Target, given: dict[str, Any]) -> Exit:
     """Put the bundles where the events will look for them, and hand the run to what sends it."""
     if given["spool"] is not None:
         _copy_bundles(folder, given["spool"])
-    return carry_out(folder, target, concurrency=given["concurrency"], await_archived_s=given["await_s"])
+    return _carry_out(folder, target, concurrency=given["concurrency"], await_archived_s=given["await_s"])
 
 
 def _copy_bundles(folder: Path, directory: Path) -> None:
-    from contracts.emit.spool import Spool
-    from contracts.replay.plan.bundles import copy_bundles
 
     copied, missing = copy_bundles(folder, Spool(directory))
     click.echo(f"bundles   {copied:,} under their new names in {directory}, {missing:,} not there", err=True)
 
 
 def _wanted(target: Target, given: dict[str, Any]) -> Wanted:
-    from contracts.replay.plan.planner import Wanted
-    from contracts.replay.plan.rewrite import Rewriting
-    from contracts.replay.plan.schedule import Shape
 
     return Wanted(
         target=target,
@@ -238,8 +247,6 @@ def _wanted(target: Target, given: dict[str, Any]) -> Wanted:
 
 
 def _run(run_id: str, wanted: Wanted, digest: Digest) -> ReplayRun:
-    from contracts.model.rfc3339 import format_rfc3339
-    from contracts.replay.plan.messages import ReplayRun
 
     return ReplayRun(
         run_id=run_id,
@@ -266,3 +273,171 @@ def _draft(runs: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _carry_out(folder: Path, target: Target, *, concurrency: int, await_archived_s: float | None) -> Exit:
+    """Send what is left of a run; print the final table, and leave the report in its folder.
+
+    A run that has its report is complete, and what that says of it stays.
+
+    Raises:
+        KitError: the run was broken off; the error says how to go on with it.
+    """
+    if (folder / REPORT).exists():
+        click.echo(f"complete  nothing is left to send: {folder / REPORT} says what it came to")
+        return Exit.OK if json.loads((folder / REPORT).read_bytes())["passes"] else Exit.BROKEN
+    from contracts.cli.tables import print_table
+    from contracts.replay.send.run import execute
+
+    run, next_step = read_run(folder), f"go on with it: contracts replay --resume {folder}"
+    with click.progressbar(
+        length=run.messages, label=run.run_id, file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        try:
+            report = asyncio.run(
+                execute(
+                    folder,
+                    access=target.access,
+                    concurrency=concurrency,
+                    await_archived_s=await_archived_s,
+                    progress=bar.update,
+                )
+            )
+        except KitError as error:
+            error.add_note(f"  {next_step}")
+            raise
+        except KeyboardInterrupt:
+            click.echo(f"broken off; {next_step}", err=True)
+            raise
+    (folder / REPORT).write_text(json.dumps(report.to_json(), indent=2) + "\n", "utf-8")
+    print_table(("replay", run.run_id), report.rows())
+    click.echo(f"report    {folder / REPORT}")
+    return Exit(report.exit_code)
+
+
+class _Source(NamedTuple):
+    """Where events come from: its name for people, and what is found there."""
+
+    name: str
+    found: Iterator[Found]
+
+
+class EventsRefused(KitError):
+    """Events that may not be sent were among those that were to be; nothing is sent."""
+
+    def __init__(self, digest: Digest) -> None:
+        super().__init__(digest)
+        self.digest = digest
+
+    def __str__(self) -> str:
+        refused = self.digest.refused
+        count = sum(each.events for each in refused.values())
+        lines = [f"{_counted(count, 'event')} may not be sent, and nothing was:"]
+        for reason, each in sorted(refused.items()):
+            more = ", …" if each.events > len(each.examples) else ""
+            lines.append(f"  {each.events:,} for {reason}: {', '.join(each.examples)}{more}")
+        if any(reason.startswith("boundary/") for reason in refused):
+            lines.append("  nothing sends what the boundary forbids; captures are without it: contracts record")
+        if any("/" in reason and not reason.startswith(("boundary/", "payload/")) for reason in refused):
+            lines.append(
+                "  contracts explain RULE says what a rule expects; --invalid sends what breaks it all the same"
+            )
+        return "\n".join(lines)
+
+
+def _option(name: str) -> str:
+    """Return what a parameter of the command at hand is called on the command line."""
+    command = click.get_current_context().command
+    return next(each.opts[0] for each in command.params if each.name == name)
+
+
+def _refuse_orphans(given: Mapping[str, Any]) -> None:
+    """Refuse options that say something of an option that is not there.
+
+    Raises:
+        BadInput: names both.
+    """
+    for name, needed in _NEEDS.items():
+        if given[name] not in (None, ()) and not given[needed]:
+            raise BadInput(
+                f"{_option(name)} says something of {_option(needed)}, which is not there\n  give both, or none"
+            )
+    if given["since"] is not None and given["from_seq"] is not None:
+        raise BadInput("--since and --from-seq exclude each other: both say where the slice begins")
+
+
+def _chosen_source(given: Mapping[str, Any], environment: Mapping[str, str]) -> _Source:
+    """Return the one source that the options name; golden fixtures where they name none.
+
+    Raises:
+        BadInput: more than one, or no server for a stream.
+    """
+    named = [name for name in ("fixtures", "file", "stream") if given[name] is not None]
+    if len(named) > 1:
+        raise BadInput(f"{' and '.join(map(_option, named))} exclude each other: one replay has one source")
+    if given["file"] is not None:
+        where = "standard input" if given["file"] == "-" else given["file"]
+        return _Source(printable(where), from_file(given["file"]))
+    if given["stream"] is not None:
+        return _stream(given, environment)
+    contract = load_contract(given["fixtures"] or _EMITTED)
+    return _Source(f"the golden fixtures of {contract.name}", from_fixtures([contract], invalid=given["invalid"]))
+
+
+def _stream(given: Mapping[str, Any], environment: Mapping[str, str]) -> _Source:
+    from contracts.replay.events.nats_source import Slice, read_slice
+
+    access = NatsAccess.from_environment(environment, url=given["url"])
+    if access is None:
+        raise BadInput("no NATS server is named for --from-stream\n  give --nats nats://host:4222, or set NATS_URL")
+    part = Slice(
+        given["stream"],
+        since=given["since"],
+        from_sequence=given["from_seq"],
+        until=given["until"],
+    )
+    return _Source(f"stream {part.stream} at {access.place}", read_slice(access, part, name="contracts replay"))
+
+
+def _show_plan(source: str, wanted: Wanted, digest: Digest) -> None:
+    """Print what is to be sent, where, how many messages, and how long that takes."""
+    target, repeats = wanted.target, digest.messages - digest.events
+    where = f"{target.name}: {target.place}" + (f", stream {target.stream}" if target.stream else "")
+    click.echo(
+        f"what      {_counted(digest.events, 'event')} from {source}"
+        + (f", {repeats:,} of them twice" if repeats else "")
+    )
+    if wanted.rewriting is not None:
+        click.echo(f"rewritten {_rewriting(wanted)}")
+    click.echo(f"where     {where}")
+    for subject, count in sorted(digest.subjects.items()):
+        click.echo(f"subject   {printable(subject)}: {count:,}")
+    click.echo(f"how many  {_counted(digest.messages, 'message')}")
+    seed = f", seed {wanted.seed}" if wanted.shape.draws else ""
+    click.echo(f"how long  {_how_long(digest.lasts_s, wanted.shape)}{seed}")
+    if digest.passed_over:
+        click.echo(f"left out  {_counted(digest.passed_over, 'event')} seen on other subjects than {wanted.subject}")
+    refused = sum(each.events for each in digest.refused.values())
+    if refused:
+        click.echo(f"refused   {_counted(refused, 'event')}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def _rewriting(wanted: Wanted) -> str:
+    assert wanted.rewriting is not None
+    changes = ["occurred_at, so that the latest is now"]
+    changes += [f"root {old} to {new}" for old, new in wanted.rewriting.roots.items()]
+    changes += [f"repo {old} to {new}" for old, new in wanted.rewriting.repos.items()]
+    return "; ".join(changes)
+
+
+def _how_long(lasts_s: float, shape: Shape) -> str:
+    told = ["as fast as it goes"] if shape.rate is None and shape.speed is None else [f"{lasts_s:,.1f} s at least"]
+    told += [f"{shape.rate:g}/s"] if shape.rate is not None else []
+    told += [f"{shape.speed:g}x"] if shape.speed is not None else []
+    told += [f"jitter {shape.jitter:.0%}"] if shape.jitter else []
+    told += [f"shuffled by fewer than {shape.shuffle:,} places"] if shape.shuffle > 1 else []
+    return ", ".join(told)
