@@ -8,13 +8,9 @@ import subprocess
 import tomllib
 from collections.abc import Iterator
 
-import click
 import pytest
 
 import contracts
-from archiver.cli import archiver as archiver_cli
-from contracts.cli import contracts as contracts_cli
-from contracts.toolkit import Exit
 from tests.house.rules import IMPURE_CALLS, PURE, ROOT, SOURCES
 
 
@@ -39,12 +35,6 @@ def public_definitions(path: str) -> Iterator[ast.ClassDef | ast.FunctionDef | a
             yield node
             if isinstance(node, ast.ClassDef):
                 yield from (each for each in node.body if isinstance(each, kinds) and not each.name.startswith("_"))
-
-
-def commands(group: click.Group) -> dict[str, click.Command]:
-    context = click.Context(group)
-    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
-    return {name: command for name, command in found.items() if command is not None}
 
 
 def test_there_is_a_house_to_look_at() -> None:
@@ -83,37 +73,6 @@ def test_make_help_lists_every_target() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
     assert {line.split()[0] for line in listed.splitlines()} == set(phony[1].split())
-
-
-@pytest.mark.parametrize("group", [contracts_cli, archiver_cli], ids=["contracts", "archiver"])
-def test_every_verb_is_in_the_readme_and_explains_itself(group: click.Group) -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    for name, command in commands(group).items():
-        assert f"{group.name} {name}" in readme, f"README.md does not mention `{group.name} {name}`"
-        assert command.help, f"{group.name} {name} has no help"
-        assert "\\b" not in command.help + (group.help or ""), (
-            f"{group.name} {name} shows click's mark instead of obeying it"
-        )
-        for parameter in command.params:
-            assert not isinstance(parameter, click.Option) or parameter.help, f"{group.name} {name} {parameter.name}"
-
-
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
-def test_commands_in_the_docs_exist(document: str) -> None:
-    text = (ROOT / document).read_text("utf-8")
-    known = {"contracts": set(commands(contracts_cli)), "archiver": set(commands(archiver_cli))}
-    for program, verb in re.findall(
-        r"^\s*(contracts|archiver) ([a-z-]+)",
-        "\n".join(re.findall(r"```[a-z]*\n(.*?)```", text, re.DOTALL)),
-        re.MULTILINE,
-    ):
-        assert verb in known[program], f"{document} shows `{program} {verb}`, which does not exist"
-
-
-def test_the_readme_says_the_exit_statuses_as_they_are() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-
-    assert {int(number) for number in re.findall(r"^\| (\d+) \|", readme, re.MULTILINE)} == {int(each) for each in Exit}
 
 
 def test_every_dependency_and_every_ignored_rule_has_its_reason_beside_it() -> None:

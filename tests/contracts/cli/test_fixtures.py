@@ -8,9 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
-
-from contracts.cli.fixtures import fixtures
 from contracts.fixtures.corpus import cases
 from tests.support.payloads import ARCHIVED, PREPARED
 
@@ -43,17 +40,6 @@ def test_an_unknown_contract_is_named_with_the_nearest(run_contracts: Any) -> No
 
         assert status == 2
         assert "did you mean 'kaizen.schedule.prepared'?" in err
-
-
-def test_every_verb_is_in_the_readme_and_explains_itself() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    context = click.Context(fixtures)
-    for name in fixtures.list_commands(context):
-        command = fixtures.get_command(context, name)
-        assert command is not None
-        assert f"contracts fixtures {name}" in readme
-        assert command.help, name
-        assert all(option.help for option in command.params if isinstance(option, click.Option)), name
 
 
 def test_a_check_does_not_pay_for_the_fixtures_verbs() -> None:
