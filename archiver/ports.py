@@ -11,12 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol, TypeVar
+from typing import BinaryIO, Protocol
 
 from archiver.core.values import Backlog, Folder, Listed, Message, Stored
 from contracts import PreparedEvent
-
-T = TypeVar("T")
 
 Body = bytes | BinaryIO
 """What is stored: bytes, or a seekable binary file read from its start."""
@@ -138,13 +136,6 @@ class Announcer(Protocol):
         Raises:
             BusUnavailable: not confirmed; it may or may not have been stored.
         """
-
-
-class Patience(Protocol):
-    """How often a call to the store or the bus is made before its failure counts."""
-
-    async def __call__(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Call `operation`, again where that may help, and return its result or raise its last error."""
 
 
 class Clock(Protocol):

@@ -16,7 +16,7 @@ from archiver.core.capabilities import Capabilities
 from archiver.core.limiter import Limiter
 from archiver.ports import Announcer, BlobStore, BundleSource, Inbox
 from archiver.settings import Settings
-from archiver.stores.retrying import patiently
+from archiver.stores.retrying import RetryingAnnouncer, RetryingStore, retry
 from archiver.stores.s3.access import S3Access
 from archiver.worker.archive import Archive, Identity
 from archiver.worker.consumer import Consumer
@@ -36,7 +36,7 @@ class SystemClock:
 
 @asynccontextmanager
 async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIterator[BlobStore]:
-    """Open the store that the settings name, and confirm that the bucket is there.
+    """Open the store that the settings name, confirm that the bucket is there, and retry what fails in passing.
 
     `checksums` says whether a body's digest is sent along for the store to verify.
 
@@ -48,7 +48,7 @@ async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIter
     try:
         # Some stores create a missing bucket at the first write of an admin identity, so look first.
         await store.check()
-        yield store
+        yield RetryingStore(store)
     finally:
         await store.close()
 
@@ -78,7 +78,7 @@ async def probe_store(settings: Settings) -> Capabilities:
 
     control = BucketControl(settings.s3)
     try:
-        return await patiently(lambda: asyncio.to_thread(control.probe))
+        return await retry(lambda: asyncio.to_thread(control.probe))
     finally:
         control.close()
 
@@ -93,7 +93,7 @@ def make_archive(settings: Settings, store: BlobStore, *, create_only: bool = Tr
         version=version("kaizen-event-kit"),
     )
     compress = settings.compression == "auto"
-    return Archive(store, SystemClock(), identity, patiently, create_only=create_only, compress=compress)
+    return Archive(store, SystemClock(), identity, create_only=create_only, compress=compress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def make_consumer(
     pipeline = Pipeline(
         archive=make_archive(settings, world.store, create_only=create_only),
         bundles=world.bundles,
-        announcer=world.announcer,
+        announcer=RetryingAnnouncer(world.announcer),
         deadline_s=settings.bundle_deadline_s,
         release=release,
         chance=random.random,

@@ -37,7 +37,7 @@ from archiver.maintenance.temp_tables import Table, TempTables
 from archiver.ports import BlobStore
 from archiver.stores.listing import in_any_order
 from archiver.stores.parallel import in_parallel
-from archiver.stores.retrying import patiently
+from archiver.stores.retrying import retry
 from archiver.worker.archive import read_whole
 from contracts import KitError
 
@@ -98,9 +98,9 @@ class Sweep:
         """
         key, body = f"{PROBES}gc-{self.run}", b"when is it?\n"
         digest = sha256(body).hexdigest()
-        await patiently(lambda: self.store.replace(key, body, sha256=digest, content_type="text/plain", metadata={}))
+        await self.store.replace(key, body, sha256=digest, content_type="text/plain", metadata={})
         times = [listed.modified_at async for listed in self.store.list(key)]
-        await patiently(lambda: self.store.delete(key))
+        await retry(lambda: self.store.delete(key))  # no other writer uses this key
         if not times:
             raise StoreUnavailable(f"list {key}", "it was written, and is not listed")
         return times[0]
@@ -194,7 +194,7 @@ class Sweep:
 
     async def _digests_in(self, key: str) -> set[str]:
         try:
-            bundle = read_reference(await patiently(lambda: read_whole(self.store, key, MAX_BYTES))).bundle
+            bundle = read_reference(await read_whole(self.store, key, MAX_BYTES)).bundle
         except KeyMissing:
             return set()
         except (NotAReference, ObjectUnusable) as error:
@@ -209,9 +209,5 @@ class Sweep:
     async def _copy(self, source: str, target: str) -> None:
         """Copy a blob to a new key; only what its name says, since a worker may by now have written that again."""
         digest = digest_in(source) or ""
-
-        async def copy() -> None:
-            async with checked_blob(self.store, source, digest) as blob:
-                await self.store.create(target, blob.file, **blob.about(source))
-
-        await patiently(copy)
+        async with checked_blob(self.store, source, digest) as blob:
+            await self.store.create(target, blob.file, **blob.about(source))

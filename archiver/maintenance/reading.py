@@ -18,9 +18,8 @@ from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, read_reference
 from archiver.ports import BlobStore
 from archiver.stores.compression import NotUnpackable, Packed, Unpacker
-from archiver.stores.listing import in_any_order, in_order
+from archiver.stores.listing import in_any_order
 from archiver.stores.parallel import in_turn
-from archiver.stores.retrying import patiently
 from archiver.worker.archive import read_whole
 from archiver.worker.pipeline import validate
 from contracts import PreparedEvent
@@ -57,7 +56,7 @@ async def references(
     of_agent = f"/agent={key_segment(agent)}/" if agent else ""
 
     async def keys() -> AsyncIterator[str]:
-        async for listed in in_order(store, ref_prefix(repo, agent)):
+        async for listed in store.list(ref_prefix(repo, agent)):
             if day_in(listed.key) >= first_day and of_agent in listed.key:
                 yield listed.key
 
@@ -81,7 +80,7 @@ async def entry_at(store: BlobStore, key: str) -> tuple[Entry, PreparedEvent] | 
         StoreUnavailable: the store failed.
     """
     try:
-        entry = Entry(key, read_reference(await patiently(lambda: read_whole(store, key, MAX_BYTES))))
+        entry = Entry(key, read_reference(await read_whole(store, key, MAX_BYTES)))
     except KeyMissing:
         return None
     except (NotAReference, ObjectUnusable) as error:

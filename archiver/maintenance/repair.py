@@ -19,7 +19,6 @@ from archiver.core.reference import StoredBundle
 from archiver.maintenance.reading import checked_blob
 from archiver.ports import BlobStore, BundleSource
 from archiver.stores.compression import Packed, packed
-from archiver.stores.retrying import patiently
 from archiver.worker.archive import digest_of
 from contracts import PreparedEvent
 
@@ -74,4 +73,4 @@ class Mender:
         return True
 
     async def _replace(self, bundle: StoredBundle, blob: Packed) -> None:
-        await patiently(lambda: self.store.replace(bundle.key, blob.file, **blob.about(bundle.key)))
+        await self.store.replace(bundle.key, blob.file, **blob.about(bundle.key))

@@ -10,7 +10,6 @@ from archiver.core.keys import blob_keys
 from archiver.core.reference import Reference
 from archiver.maintenance.reading import write_checked
 from archiver.ports import BlobStore
-from archiver.stores.retrying import patiently
 from archiver.worker.archive import digest_of
 from contracts import PreparedEvent
 from contracts.toolkit import Spool, spool_name
@@ -33,13 +32,7 @@ async def respool(store: BlobStore, reference: Reference, spool: Spool, max_byte
     if await _is_there(SpoolSource(spool.directory, max_bytes), event, bundle.sha256):
         return
     with spool.draft() as draft:
-
-        async def write() -> None:
-            draft.file.seek(0)
-            draft.file.truncate()  # of an attempt that failed halfway
-            await write_checked(store, bundle.key, bundle.sha256, bundle.bytes, draft.file)
-
-        await patiently(write)
+        await write_checked(store, bundle.key, bundle.sha256, bundle.bytes, draft.file)
         await asyncio.to_thread(spool.keep, draft, spool_name(event))
 
 

@@ -42,7 +42,6 @@ from archiver.maintenance.temp_tables import Table, TempTables
 from archiver.ports import BlobStore
 from archiver.stores.listing import in_any_order, whole
 from archiver.stores.parallel import in_parallel
-from archiver.stores.retrying import patiently
 from archiver.worker.archive import ReadBack, read_back, read_whole
 from contracts import PreparedEvent
 
@@ -154,7 +153,7 @@ class Verification:
     async def _record(self, key: str, since: datetime | None) -> list[Damage]:
         kind = "reference" if key.startswith(REFERENCES) else "conflict"
         try:
-            raw = await patiently(lambda: read_whole(self.store, key, MAX_BYTES))
+            raw = await read_whole(self.store, key, MAX_BYTES)
             record = read_reference(raw)
         except KeyMissing:
             return []  # deleted since it was listed
@@ -187,7 +186,7 @@ class Verification:
 
     async def _event_at(self, key: str) -> str | None:
         try:
-            return read_reference(await patiently(lambda: read_whole(self.store, key, MAX_BYTES))).event_sha256
+            return read_reference(await read_whole(self.store, key, MAX_BYTES)).event_sha256
         except KeyMissing:
             return None
         except (NotAReference, ObjectUnusable):
@@ -246,6 +245,6 @@ class Verification:
         return there.size_bytes if flaw.repaired else -1
 
     async def _read(self, key: str) -> ReadBack:
-        there = await patiently(lambda: read_back(self.store, key))
+        there = await read_back(self.store, key)
         self.bytes_read += there.stored_bytes
         return there

@@ -32,7 +32,7 @@ from archiver.core.reference import (
     read_reference,
 )
 from archiver.core.values import Stored
-from archiver.ports import BlobStore, Bundle, Clock, Patience
+from archiver.ports import BlobStore, Bundle, Clock
 from archiver.stores.compression import NotUnpackable, Unpacker, packed
 from contracts import PreparedEvent
 from contracts.toolkit import format_rfc3339
@@ -55,12 +55,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The archive in one bucket, for writing."""
+    """The archive in one bucket, for writing. How often a call is tried is the store's affair: see `RetryingStore`."""
 
     store: BlobStore
     clock: Clock
     identity: Identity
-    patience: Patience
     create_only: bool = True
     """Whether the store keeps the first of two writes that both ask for a new key, as a probe of it has shown."""
     compress: bool = False
@@ -88,11 +87,11 @@ class Archive:
             version_id = None
             if self.create_only:
                 with suppress(KeyTaken):  # our own lost answer, the same bundle of another event, or damage: (5) tells
-                    version_id = await self.patience(lambda: write(self.store.create))  # (4)
+                    version_id = await write(self.store.create)  # (4)
             found = await self._read_back(key, size)  # (5)
             if found.digest != digest:
                 # Safe to overwrite: whatever else is under this key is wrong by the key's own word.
-                version_id = await self.patience(lambda: write(self.store.replace))
+                version_id = await write(self.store.replace)
                 found = await self._read_back(key, size)
                 if found.digest != digest:
                     raise DigestMismatch(key, digest, found.digest or "that of nothing")
@@ -136,7 +135,7 @@ class Archive:
 
     async def holds(self, key: str) -> bool:
         """Say whether an object is there."""
-        return await self.patience(lambda: self.store.holds(key))
+        return await self.store.holds(key)
 
     async def find(self, event: PreparedEvent) -> Reference | None:
         """Look an event's reference up; None where there is none.
@@ -160,7 +159,7 @@ class Archive:
         found = await self._standing(key, record, raw, is_ours=is_ours)
         if found is None:
             # Safe to overwrite: nobody can use what is there. Where two workers do so, either record is right.
-            await self.patience(lambda: self.store.replace(key, raw, **_about(raw)))
+            await self.store.replace(key, raw, **_about(raw))
             found = await self._standing(key, record, raw, is_ours=True)
             if found is None:
                 raise ReferenceDamaged(f"read {key}", "it is not what was written, twice")
@@ -188,20 +187,20 @@ class Archive:
         if not self.create_only and await self._digest_of(key):
             return False
         try:
-            await self.patience(lambda: put(key, raw, **_about(raw)))
+            await put(key, raw, **_about(raw))
         except KeyTaken:
             return False
         return True
 
     async def _raw(self, key: str) -> bytes:
-        return await self.patience(lambda: read_whole(self.store, key, MAX_BYTES))
+        return await read_whole(self.store, key, MAX_BYTES)
 
     async def _read_back(self, key: str, size: int) -> ReadBack:
         async with _turn(self._reads, size):
-            return await self.patience(lambda: read_back(self.store, key, size))
+            return await read_back(self.store, key, size)
 
     async def _digest_of(self, key: str) -> str:
-        return (await self.patience(lambda: read_back(self.store, key))).digest
+        return (await read_back(self.store, key)).digest
 
 
 def _understood(raw: bytes, key: str, event_key: str) -> Reference:

@@ -114,9 +114,7 @@ class Pipeline:
         payload = archived_event(reference, ref_key(event), prefix=self.archive.identity.prefix)
         run = run_of(message)
         name, headers = archived_id(event.key, run), {REPLAY: run} if run else None
-        await self.archive.patience(
-            lambda: self.announcer.announce(ARCHIVED, payload, message_id=name, headers=headers)
-        )
+        await self.announcer.announce(ARCHIVED, payload, message_id=name, headers=headers)
 
     async def _release(
         self, message: Message, event: PreparedEvent, reference: Reference, bundle: Bundle | None

@@ -10,11 +10,11 @@ import asyncio
 import io
 import json
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from archiver.core.errors import BundleMissing
 from archiver.core.outcome import Outcome
@@ -27,8 +27,6 @@ from archiver.worker.pipeline import Pipeline
 from contracts import PreparedEvent
 from contracts.fixtures.corpus import ROOT
 from contracts.toolkit import spool_name
-
-T = TypeVar("T")
 
 PREPARED = "kaizen.schedule.prepared"
 SPEC_EXAMPLE = (ROOT / PREPARED / "1" / "valid" / "spec-example.json").read_bytes()
@@ -239,11 +237,6 @@ class MemoryInbox(_Fake):
         return Backlog(undelivered=len(self.waiting), unanswered=self.unanswered())
 
 
-async def once(operation: Callable[[], Awaitable[T]]) -> T:
-    """Have the patience for one call."""
-    return await operation()
-
-
 @dataclass
 class House:
     """A pipeline over fakes that share one journal; the bundle of `event()` is in its place."""
@@ -262,7 +255,7 @@ class House:
         self.clock = FixedClock()
         self.bundles.leave(prepared())
         identity = Identity("archive", self.prefix, "w", "0")
-        self.archive = Archive(self.store, self.clock, identity, once, create_only=self.create_only)
+        self.archive = Archive(self.store, self.clock, identity, create_only=self.create_only)
         self.pipeline = Pipeline(
             self.archive,
             self.bundles,

@@ -14,10 +14,12 @@ from archiver.core.keys import blob_key, ref_key
 from archiver.core.reference import Reference
 from archiver.maintenance.respool import respool
 from archiver.stores.memory import MemoryStore
+from archiver.stores.retrying import RetryingStore
 from contracts import BadInput
 from contracts.toolkit import Spool, spool_name
 from tests.support.builders import BUNDLE, House, message, prepared
 
+NEVER_IN_IT = b" and what never was in it"
 NAME = spool_name(prepared())
 
 
@@ -33,7 +35,7 @@ class FalteringStore(MemoryStore):
             async for chunk in super().read(key):
                 yield chunk
             return
-        yield (self.objects[key] + b" and what never was in it")[: self.breaks.pop()]
+        yield (self.objects[key] + NEVER_IN_IT)[: self.breaks.pop()]
         raise StoreUnavailable(f"read {key}", "the connection was reset")
 
 
@@ -51,7 +53,7 @@ def of(reference: Reference, **changes: str | int) -> Reference:
 
 
 def put(store: MemoryStore, reference: Reference, spool: Path) -> None:
-    asyncio.run(respool(store, reference, Spool(spool), max_bytes=1 << 20))
+    asyncio.run(respool(RetryingStore(store), reference, Spool(spool), max_bytes=1 << 20))
 
 
 def there(spool: Path) -> dict[str, bytes]:
@@ -60,7 +62,7 @@ def there(spool: Path) -> dict[str, bytes]:
 
 def test_an_answer_that_broke_off_leaves_nothing_of_itself_in_the_bundle(tmp_path: Path) -> None:
     store, reference = archived()
-    store.breaks = [3, len(BUNDLE) + 9]
+    store.breaks = [len(BUNDLE), 3]
 
     put(store, of(reference, bytes=1000), tmp_path)  # a wrong size does not make another bundle of it
 
@@ -74,6 +76,17 @@ def test_a_store_that_is_away_for_longer_leaves_the_spool_as_it_was(tmp_path: Pa
 
     with pytest.raises(StoreUnavailable):
         put(store, reference, tmp_path)
+
+    assert there(tmp_path) == {NAME: b"an older one"}
+
+
+def test_an_answer_that_broke_off_after_other_bytes_leaves_the_spool_as_it_was(tmp_path: Path) -> None:
+    store, reference = archived()
+    store.breaks = [len(BUNDLE) + 9]
+    (tmp_path / NAME).write_bytes(b"an older one")
+
+    with pytest.raises(StoreUnavailable, match="when read again"):
+        put(store, of(reference, bytes=1000), tmp_path)
 
     assert there(tmp_path) == {NAME: b"an older one"}
 

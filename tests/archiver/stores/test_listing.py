@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from archiver.core.errors import StoreRefuses, StoreUnavailable
 from archiver.core.values import Folder, Listed
-from archiver.stores.listing import in_any_order, in_order, whole
+from archiver.stores.listing import in_any_order, whole
 from archiver.stores.memory import MemoryStore
 from archiver.stores.parallel import AT_ONCE
+from archiver.stores.retrying import RetryingStore
 
 PAGE = 10
 REFERENCES = [
@@ -82,7 +83,7 @@ def _no_waits() -> Iterator[None]:
 
 def listed_by(lister: Lister, store: Pages, *where: str) -> list[str]:
     async def steps() -> list[str]:
-        return [each.key async for each in lister(store, *where)]
+        return [each.key async for each in lister(RetryingStore(store), *where)]
 
     return asyncio.run(steps())
 
@@ -90,8 +91,8 @@ def listed_by(lister: Lister, store: Pages, *where: str) -> list[str]:
 @pytest.mark.parametrize(
     ("lister", "where"),
     [
-        (in_order, [""]),
-        (in_order, ["refs/"]),
+        (RetryingStore.list, [""]),
+        (RetryingStore.list, ["refs/"]),
         (in_any_order, ["refs/"]),
         (in_any_order, ["refs/v1/"]),
         (in_any_order, ["blobs/v1/sha256/"]),
@@ -111,18 +112,18 @@ def test_everything_is_listed_once_strays_too(lister: Lister, where: list[str]) 
 def test_the_references_of_each_folder_come_in_order_and_blobs_come_before_them() -> None:
     found = listed_by(whole, Pages([*REFERENCES, *BLOBS]))
 
-    assert listed_by(in_order, Pages(REFERENCES), "refs/") == sorted(REFERENCES)
+    assert listed_by(RetryingStore.list, Pages(REFERENCES), "refs/") == sorted(REFERENCES)
     assert {*found[: len(BLOBS)]} == {*BLOBS}
 
 
-@given(st.sets(st.integers(1, 30), max_size=6), st.sampled_from([in_order, in_any_order]))
+@given(st.sets(st.integers(1, 30), max_size=6), st.sampled_from([RetryingStore.list, in_any_order]))
 def test_a_failed_page_is_asked_for_again_and_nothing_before_it(fails: set[int], lister: Lister) -> None:
     thrice = any({page, page + 1, page + 2} <= fails for page in fails)
     store = Pages(REFERENCES, fails)
     try:
         found = listed_by(lister, store, "refs/v1/")
     except StoreUnavailable:
-        assert thrice if lister is in_order else len(fails) >= 3
+        assert thrice if lister is RetryingStore.list else len(fails) >= 3
         return
 
     assert sorted(found) == sorted(REFERENCES)
@@ -134,7 +135,7 @@ def test_a_store_that_goes_on_failing_ends_the_listing(error: type[StoreUnavaila
     store = Pages(REFERENCES, range(3, 99), error)
 
     with pytest.raises(error, match="503 SlowDown"):
-        listed_by(in_order, store, "refs/v1/")
+        listed_by(RetryingStore.list, store, "refs/v1/")
 
     assert store.sent == sorted(REFERENCES)[: 2 * PAGE]
     assert store.pages == 2 + tries

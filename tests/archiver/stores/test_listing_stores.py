@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from archiver.stores.listing import in_any_order, in_order
+from archiver.stores.listing import in_any_order
+from archiver.stores.retrying import RetryingStore
 from archiver.stores.s3.obstore_s3 import ObstoreStore
 from tests.faults.http_faults import Answer
 from tests.faults.http_proxy import Forward, HttpFault, HttpProxy, Message
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from archiver.ports import BlobStore
     from archiver.stores.s3.access import S3Access
 
-    Lister = Callable[[BlobStore, str], AsyncIterator[Listed]]
+    Lister = Callable[[RetryingStore, str], AsyncIterator[Listed]]
 
 KEYS = [f"refs/v1/repo=a/agent=b/date=2026-06-{day}/{number:03}.json" for day in (17, 18) for number in range(550)]
 
@@ -46,14 +47,14 @@ def test_a_page_that_is_lost_is_asked_for_again_and_no_page_before_it(s3_server:
 
     async def listed(driver: Callable[[S3Access], BlobStore], access: S3Access, lister: Lister) -> list[str]:
         async with asyncio.timeout(60), opened(driver, access) as store:
-            return [each.key async for each in lister(store, "refs/v1/")]
+            return [each.key async for each in lister(RetryingStore(store), "refs/v1/")]
 
     asyncio.run(fill())
     with HttpProxy(s3_server.port) as link:
         access = replace(s3_access, endpoint_url=f"http://127.0.0.1:{link.port}")
         for driver in DRIVERS:
             link.fault = fault = EverySecondPage(key="list-type=2")
-            assert asyncio.run(listed(driver, access, in_order)) == KEYS
+            assert asyncio.run(listed(driver, access, RetryingStore.list)) == KEYS
             assert fault.asked == ["", "", "", access.full_key(KEYS[999])], driver
 
             link.fault = EverySecondPage(key="list-type=2")

@@ -35,12 +35,12 @@ from archiver.stores.s3.access import S3Access
 from archiver.stores.s3.direct import DirectStore
 from archiver.worker.archive import Archive, Identity
 from archiver.ports import Bundle
-from tests.support.builders import FixedClock, once, prepared
+from tests.support.builders import FixedClock, prepared
 
 async def main():
     access, path = S3Access(**json.loads(sys.argv[1])), Path(sys.argv[2])
     store = DirectStore(access)
-    archive = Archive(store, FixedClock(), Identity("archive", "", "w", "0"), once)
+    archive = Archive(store, FixedClock(), Identity("archive", "", "w", "0"))
     with path.open("rb") as file:
         stored = await archive.store_bundle(prepared(), Bundle(file, path.stat().st_size, "file"))
     await store.close()

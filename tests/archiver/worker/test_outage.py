@@ -11,10 +11,9 @@ import structlog
 from archiver.core.errors import BusSilent, StoreRefuses
 from archiver.core.outcome import Cause, Outcome, Retry
 from archiver.ports import Message
-from archiver.stores.retrying import patiently
 from archiver.worker.health import Health
 from archiver.worker.watchdog import GIVE_UP_AT, RECONNECT_AT, RESUBSCRIBE_AT
-from tests.support.builders import MemoryInbox, RecordingStore
+from tests.support.builders import MemoryInbox
 from tests.support.worker import DONE, LOST, SOON_S, always, consumer, deliveries, until, until_idle
 
 DOWN = Retry(5, Cause.STORE_UNAVAILABLE, "503 SlowDown")
@@ -151,28 +150,3 @@ def test_an_outage_of_the_bus_is_no_silence_however_long_it_lasts(monkeypatch: p
         return await asyncio.wait_for(running, SOON_S)
 
     assert asyncio.run(steps()) == {"archived": 1}
-
-
-@pytest.mark.parametrize(
-    ("error", "calls"),
-    [(StoreRefuses("do it", "403"), 1), (LOST, 3), (ValueError("a defect"), 1)],
-    ids=["refused", "failed", "defect"],
-)
-def test_what_may_pass_is_tried_three_times_and_what_will_not_once(error: Exception, calls: int) -> None:
-    store = RecordingStore(fails={"check": error})
-
-    with pytest.raises(type(error)):
-        asyncio.run(patiently(store.check))
-
-    assert store.journal == ["check"] * calls
-
-
-def test_what_works_the_second_time_has_worked() -> None:
-    failures = [LOST]
-
-    async def lost_once() -> str:
-        if failures:
-            raise failures.pop()
-        return "done"
-
-    assert asyncio.run(patiently(lost_once)) == "done"
