@@ -7,8 +7,6 @@ deletions, which answer in XML, are obstore's, and so is everything where a prox
 
 from __future__ import annotations
 
-import asyncio
-import math
 import ssl
 import time
 from base64 import b64encode
@@ -24,8 +22,9 @@ from urllib.request import getproxies, proxy_bypass
 from archiver.core.errors import KeyMissing, StoreUnavailable
 from archiver.core.values import Stored
 from archiver.stores.s3.access import refusal, require_digest, told_in
+from archiver.stores.s3.credentials import RenewingCredentials
 from archiver.stores.s3.http1 import File, Host, NoAnswer
-from archiver.stores.s3.sigv4 import NOTHING_SHA256, Credentials, path_of, signed
+from archiver.stores.s3.sigv4 import NOTHING_SHA256, path_of, signed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -33,13 +32,11 @@ if TYPE_CHECKING:
     from archiver.core.values import Folder, Listed
     from archiver.ports import Body
     from archiver.stores.s3.access import S3Access
-    from archiver.stores.s3.boto3_client import AwsChain
     from archiver.stores.s3.http1 import Answer, Connection
     from archiver.stores.s3.obstore_s3 import ObstoreStore
     from contracts import KitError
 
 _CHUNK_BYTES = 1024 * 1024
-_CHAIN_ASKED_EVERY_S = 300.0  # what it gives is good for ten minutes: see AwsChain.credentials
 
 
 class DirectStore:
@@ -57,7 +54,7 @@ class DirectStore:
         self._host = shown if port in {80, 443} and endpoint.port is None else f"{shown}:{port}"
         tls = ssl.create_default_context(cafile=access.ca_bundle) if is_tls else None
         self._server = Host(name, port, tls, access.connect_timeout_s, access.connections)
-        self._credentials = _Credentials(access)
+        self._credentials = RenewingCredentials(access)
         self._for_the_rest: ObstoreStore | None = None
 
     async def check(self) -> None:
@@ -207,35 +204,6 @@ class _Request(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | File = b""
     sha256: str = NOTHING_SHA256
-
-
-class _Credentials:
-    """Those that were given, or those that AWS tools find, asked for now and then."""
-
-    def __init__(self, access: S3Access) -> None:
-        self._chain: AwsChain | None = None
-        self._good_until_s = math.inf
-        self._kept: Credentials | None = None
-        if access.access_key_id and access.secret_access_key:
-            self._kept = Credentials(access.access_key_id, access.secret_access_key, access.session_token)
-
-    @property
-    def now(self) -> Credentials | None:
-        """Those to sign with; None where they have to be renewed first."""
-        return self._kept if time.monotonic() < self._good_until_s else None
-
-    async def renewed(self) -> Credentials:
-        """Ask the chain.
-
-        Raises:
-            StoreUnavailable, BadInput: see `AwsChain`.
-        """
-        from archiver.stores.s3.boto3_client import AwsChain  # noqa: PLC0415 - boto3 costs 0.2 s to import; only who needs it pays
-
-        self._chain = self._chain or AwsChain()
-        self._kept = Credentials(*await asyncio.to_thread(self._chain.credentials))
-        self._good_until_s = time.monotonic() + _CHAIN_ASKED_EVERY_S
-        return self._kept
 
 
 @lru_cache(maxsize=1)
