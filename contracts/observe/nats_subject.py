@@ -32,7 +32,8 @@ from contracts.observe.observation import Observation, Observed, broken
 class Watch:
     """What to watch, and when it is enough: `count` events, or the first that has `correlate`'s values.
 
-    `stream` None is core NATS; `from_sequence` None is from now on. `timeout_s` bounds the whole.
+    `stream` None is core NATS; `from_sequence` None is from now on. `timeout_s` counts from the end of the trigger,
+    or from now where there is none: how long a program takes to start says nothing about its event.
     """
 
     subject: str
@@ -107,11 +108,14 @@ async def _run_and_collect(
     feed: _Feed, seen: _Seen, watch: Watch, trigger: Callable[[], list[Violation]] | None
 ) -> list[Violation]:
     """Run the trigger, and collect until there is enough; a trigger that cannot be run ends both at once."""
-    collecting = asyncio.create_task(_collect(feed, seen, watch))
+    ended = asyncio.Event()
+    collecting = asyncio.create_task(_collect(feed, seen, watch, ended))
     if trigger is None:
+        ended.set()
         await collecting
         return []
     running = asyncio.create_task(asyncio.to_thread(trigger))
+    running.add_done_callback(lambda _: ended.set())
     try:
         await asyncio.wait({running, collecting}, return_when=asyncio.FIRST_EXCEPTION)
         behaviour = list(await running)
@@ -122,11 +126,23 @@ async def _run_and_collect(
     return behaviour
 
 
-async def _collect(feed: _Feed, seen: _Seen, watch: Watch) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + watch.timeout_s
-    while not seen.is_enough() and (left := deadline - loop.time()) > 0:
-        message = await feed.next(left)
+async def _collect(feed: _Feed, seen: _Seen, watch: Watch, ended: asyncio.Event) -> None:
+    """Take messages until there are enough; once the trigger has ended, for `timeout_s` at most."""
+    taking, waiting = asyncio.create_task(_take(feed, seen, watch)), asyncio.create_task(ended.wait())
+    try:
+        await asyncio.wait({taking, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({taking}, timeout=watch.timeout_s)
+        if taking.done():
+            taking.result()
+    finally:
+        taking.cancel()
+        waiting.cancel()
+        await asyncio.gather(taking, waiting, return_exceptions=True)
+
+
+async def _take(feed: _Feed, seen: _Seen, watch: Watch) -> None:
+    while not seen.is_enough():
+        message = await feed.next(watch.timeout_s)
         if message is not None:
             seen.take([message])
 

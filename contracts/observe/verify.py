@@ -35,6 +35,9 @@ if TYPE_CHECKING:  # `contracts verify-emitter cmd:…` works without the extra 
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
+_PREPARE_WITHIN_S: Final = (
+    30.0  # an emitter's own limit may be shorter, and is no limit for the program it is compared with
+)
 SCHEMES: Final = ("cmd", "nats", "tls", "file", "http", "https", "py", "-")
 
 
@@ -229,11 +232,12 @@ def _prepare(emitter: Emitter, stage: Stage, event: Mapping[str, Any]) -> list[V
         return []
     scenario = stage.scenario
     program = PrepareCommand.find(emitter.program, agent=scenario.agent, root=str(stage.root), format=scenario.format)
-    document = program.document(timeout_s=emitter.timeout_s)
+    limit_s = max(emitter.timeout_s, _PREPARE_WITHIN_S)
+    document = program.document(timeout_s=limit_s)
     if not isinstance(document, dict):
         raise BrokenPrepareOutput(program.text, f"the prepare command printed {show(document)}")
     with Path(os.devnull).open("wb") as sink:
-        size = program.run(sink, timeout_s=emitter.timeout_s)
+        size = program.run(sink, timeout_s=limit_s)
     said = event.get("bundle")
     if not isinstance(said, dict):
         return []
