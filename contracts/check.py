@@ -1,36 +1,40 @@
-"""Check one payload: bytes in, every violation out, in document order.
+"""Check one payload: bytes in, violations out, in document order.
 
-Strict JSON first, since nothing can be said of what two readers read differently; then the schema and
-the declared rules together, so that one run names everything there is to mend.
+Strict JSON is checked first, because two readers may disagree on the content of anything else. The schema and the
+declared rules are checked together, so that one run reports everything there is to fix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
+from math import inf
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from contracts.model.did_you_mean import nearest
-from contracts.model.json_pointer import walk
 from contracts.model.rfc3339 import is_rfc3339
 from contracts.model.strict_json import USUAL_LIMITS, MalformedPayload, parse_payload
-from contracts.model.violation import Rule, Severity, Violation, key_token, pointer, show, withhold
+from contracts.model.violation import Rule, Severity, Violation, key_token, pointer, show, split_pointer, withhold
 from contracts.rules.compiled import Group, group
 from contracts.rules.registry import Contract, load_contract, subjects
 from contracts.rules.schema import ROOT, phrase, rule_of
 
 Profile = Literal["emitter", "consumer"]
-"""Who asks: an emitter may send only what the contract names; a consumer reads on past what it does not know."""
+"""An emitter may send only keys that the contract names; a consumer ignores the others."""
+
+MOST_VIOLATIONS: Final = 100
+"""How many violations of one payload are listed, so that its cost is bounded; the others are counted by rule."""
 
 
 class Result(NamedTuple):
-    """What a check found: `violations` in document order.
+    """What a check found: `violations` in document order, at least one of each broken rule.
 
-    `contract` is `subject@version`, or None where none could be told. `is_json` says whether `payload` was
-    strict JSON; where not, `payload` is None. `fixture` is the file that says what was expected, where there is
-    one, with `fixture_line` where all of it stands on one line (1 is the first), and `reproduce` a command that
-    makes this check alone.
+    Of more than `MOST_VIOLATIONS`, `omitted` counts those that are not listed, by rule. `contract` is
+    `subject@version`, or None where the payload names no known one. `payload` is None where it is not strict JSON;
+    `is_json` is False then. `fixture` is the file that the payload came from, if any, with `fixture_line` (1 is the
+    first) where the payload is one line of it. `reproduce` is a command that makes this check alone.
     """
 
     source: str
@@ -41,9 +45,10 @@ class Result(NamedTuple):
     fixture: Path | None = None
     reproduce: str | None = None
     fixture_line: int | None = None
+    omitted: Mapping[str, int] = {}
 
     def passes(self, fail_on: Severity = Severity.ERROR) -> bool:
-        """Say whether nothing as grave as `fail_on` was found; with `warning`, everything counts."""
+        """Return whether no violation is as severe as `fail_on`; with `warning`, every violation fails."""
         if fail_on is Severity.WARNING:
             return not self.violations
         return all(violation.severity is not Severity.ERROR for violation in self.violations)
@@ -54,20 +59,27 @@ def check_payload(
 ) -> Result:
     """Check one payload against a contract, by default the one that the payload names.
 
-    `source` is what reports call the payload. A payload that is not strict JSON is a violation like any other.
+    `source` is what reports call the payload. That a payload is not strict JSON is a violation like any other.
     """
     try:
         payload = parse_payload(raw, contract.limits if contract else USUAL_LIMITS)
     except MalformedPayload as error:
         rules = (contract or load_contract(next(iter(subjects())))).rules
-        found = tuple(_violation(rules[each.rule], each.pointer, each.found) for each in error.malformations)
-        return Result(source, contract.name if contract else None, None, found, is_json=False)
+        listed, omitted = _listed(
+            (rules[each.rule], partial(_violation, rules[each.rule], each.pointer, each.found))
+            for each in error.malformations
+        )
+        name = contract.name if contract else None
+        return Result(source, name, None, tuple(listed), is_json=False, omitted=omitted)
     chosen = contract or choose_contract(payload)
     if chosen is None:
         return Result(source, None, payload, (_no_subject(payload),))
     name = chosen.name
-    found = tuple(_violations(payload, chosen, name, profile))
-    return Result(source, name, payload, found if len(found) < 2 else _in_document_order(payload, found))
+    found = list(_violations(payload, chosen, name, profile))
+    if not found:
+        return Result(source, name, payload, ())
+    listed, omitted = _listed(found, payload)
+    return Result(source, name, payload, tuple(listed), omitted=omitted)
 
 
 def choose_contract(payload: object) -> Contract | None:
@@ -101,14 +113,38 @@ def _no_subject(payload: object) -> Violation:
     return Violation("event/const", Severity.ERROR, "/event", show(event), expected, near and show(near))
 
 
-def _violations(payload: object, contract: Contract, name: str, profile: Profile) -> Iterator[Violation]:
+_Found = tuple[Rule, Callable[[], Violation]]
+"""A broken rule, and how to describe what broke it: costly enough that it is done for what is listed only."""
+
+
+def _violations(payload: object, contract: Contract, name: str, profile: Profile) -> Iterator[_Found]:
     validator = _validator(name, profile)
     if not validator.is_valid(payload):
         yield from _schema_violations(payload, validator, contract)
     for rules in _declared(name):
         if not rules.passes(payload):
             for rule, place, problem in rules.problems(payload):
-                yield _violation(rule, place, problem.found, problem.nearest)
+                yield rule, partial(_violation, rule, place, problem.found, problem.nearest)
+
+
+def _listed(found: Iterable[_Found], payload: object = None) -> tuple[list[Violation], Mapping[str, int]]:
+    """Describe the first violations of each rule, `MOST_VIOLATIONS` in all; count the others by rule."""
+    counts: Counter[str] = Counter()
+    listed = []
+    for rule, describe in found:
+        counts[rule.id] += 1
+        if counts[rule.id] <= MOST_VIOLATIONS:
+            listed.append(describe())
+    if len(listed) > 1 and payload is not None:
+        listed.sort(key=_position_in(payload))
+    if len(listed) > MOST_VIOLATIONS:
+        of_each_rule = {each.rule: number for number, each in reversed(list(enumerate(listed)))}.values()
+        others = [number for number in range(len(listed)) if number not in set(of_each_rule)]
+        chosen = {*of_each_rule, *others[: max(0, MOST_VIOLATIONS - len(of_each_rule))]}
+        listed = [each for number, each in enumerate(listed) if number in chosen]
+    if len(listed) == counts.total():
+        return listed, {}
+    return listed, dict(counts - Counter(each.rule for each in listed))
 
 
 def _violation(rule: Rule, place: str, found: str, near: str | None = None) -> Violation:
@@ -137,32 +173,35 @@ def _without(schema: Any, keywords: frozenset[str]) -> Any:
     return {name: _without(value, keywords) for name, value in schema.items() if name not in keywords}
 
 
-def _schema_violations(payload: object, validator: Any, contract: Contract) -> Iterator[Violation]:
+def _schema_violations(payload: object, validator: Any, contract: Contract) -> Iterator[_Found]:
     errors = list(validator.iter_errors(payload))
-    mistyped = {pointer(*error.instance_path) for error in errors if error.kind.name == "type"}
+    mistyped = {tuple(error.instance_path) for error in errors if error.kind.name == "type"}
     for error in errors:
         path, keyword = rule_of(error.schema_path)
         place = tuple(error.instance_path)
         if keyword == "required":
             name = error.kind.property
             rule = contract.rules[f"{path}.{name}/required" if path else f"{name}/required"]
-            yield _violation(rule, pointer(*place, name), "nothing")
+            yield rule, partial(_violation, rule, pointer(*place, name), "nothing")
         elif keyword == "additionalProperties":
             rule = contract.rules[f"{path or ROOT}/{keyword}"]
             known = _known_names(contract.schema, path)
             for name in error.kind.unexpected:
-                near = nearest(name, known)
-                yield _violation(rule, pointer(*place, key_token(name)), f"the key {show(name)}", near and show(near))
-        elif keyword == "type" or pointer(*place) not in mistyped:  # a wrong type explains the rest
+                yield rule, partial(_unexpected_key, rule, place, name, known)
+        elif keyword == "type" or place not in mistyped:  # a wrong type explains the rest
             rule = contract.rules[f"{path or ROOT}/{keyword}"]
-            value = error.instance
-            shown = withhold(value) if _is_withheld(contract, place) else show(value)
-            yield _violation(rule, pointer(*place), shown, _near(value, keyword, error.kind))
+            yield rule, partial(_wrong_value, rule, place, error, is_withheld=_is_withheld(contract, place))
 
 
-def _near(value: object, keyword: str, kind: Any) -> str | None:
-    near = nearest(value, kind.options) if keyword == "enum" and isinstance(value, str) else None
-    return near and show(near)
+def _unexpected_key(rule: Rule, place: tuple[str | int, ...], name: str, known: Iterable[str]) -> Violation:
+    near = nearest(name, known)
+    return _violation(rule, pointer(*place, key_token(name)), f"the key {show(name)}", near and show(near))
+
+
+def _wrong_value(rule: Rule, place: tuple[str | int, ...], error: Any, *, is_withheld: bool) -> Violation:
+    value, options = error.instance, getattr(error.kind, "options", ())
+    near = nearest(value, options) if error.kind.name == "enum" and isinstance(value, str) else None
+    return _violation(rule, pointer(*place), withhold(value) if is_withheld else show(value), near and show(near))
 
 
 def _known_names(schema: Mapping[str, Any], path: str) -> list[str]:
@@ -176,17 +215,23 @@ def _is_withheld(contract: Contract, place: tuple[str | int, ...]) -> bool:
     return at in contract.withheld
 
 
-def _in_document_order(payload: object, found: tuple[Violation, ...]) -> tuple[Violation, ...]:
-    """Sort by where the document has the place; what is missing comes after the last entry of its parent."""
-    places = [place for place, _ in walk(payload)]
-    order = {place: index for index, place in enumerate(places)}
+def _position_in(payload: object) -> Callable[[Violation], tuple[float, ...]]:
+    """Return the sort key for document order; what is missing comes after the last entry of its parent."""
+    indexes: dict[int, dict[str, int]] = {}
 
-    def position(violation: Violation) -> tuple[int, int]:
-        at = violation.pointer
-        if at in order:
-            return order[at], 0
-        parent = at.rpartition("/")[0]
-        inside = [order[place] for place in places if place == parent or place.startswith(parent + "/")]
-        return max(inside, default=0), 1
+    def position(violation: Violation) -> tuple[float, ...]:
+        value, steps = payload, []
+        for token in split_pointer(violation.pointer):
+            if isinstance(value, dict) and token in value:
+                if id(value) not in indexes:
+                    indexes[id(value)] = {name: index for index, name in enumerate(value)}
+                steps.append(indexes[id(value)][token])
+                value = value[token]
+            elif isinstance(value, list) and token.isascii() and token.isdigit() and int(token) < len(value):
+                steps.append(int(token))
+                value = value[int(token)]
+            else:  # missing, or a key that is not shown
+                return (*steps, inf)
+        return tuple(steps)
 
-    return tuple(sorted(found, key=position))
+    return position

@@ -22,6 +22,7 @@ import click
 from contracts.check import Result
 from contracts.config.discovery import find_config_file, read_text
 from contracts.errors import BadInput, Exit, KitError
+from contracts.fixtures.corpus import is_case, pointer_in_case
 from contracts.model.did_you_mean import nearest
 from contracts.model.secrets import mask
 from contracts.model.violation import Rule, Severity, covers, printable
@@ -31,6 +32,7 @@ from contracts.verdict.policy import Policy, Tally
 
 if TYPE_CHECKING:  # imported where needed: the start of `contracts check` is counted in milliseconds
     from contracts.config.values import Config
+    from contracts.verdict.source_lines import SourceText
     from contracts.verdict.waivers import WaiverUse
 
 _MOST_FIXTURE_BYTES: Final = 1 << 20  # sixteen payloads of the largest size; lines of more are not looked up
@@ -286,14 +288,17 @@ def _open(name: str, path: str, mode: Literal["w", "a"], stack: ExitStack) -> Te
         raise BadInput(f"cannot write the {name} report to {path}: {error.strerror}") from None
 
 
-def _fixture_text(result: Result) -> str | None:
-    """Read the file that a result is about, to tell lines; a pipe cannot be read twice."""
+def _fixture_text(result: Result) -> SourceText | None:
+    """Read the file that a result is about, to find lines in it; a pipe cannot be read twice."""
     path = result.fixture
     if path is None or result.fixture_line is not None:
         return None
     try:
         if not path.is_file() or path.stat().st_size > _MOST_FIXTURE_BYTES:
             return None
-        return path.read_bytes().decode("utf-8", "replace")
+        text = path.read_bytes().decode("utf-8", "replace")
     except OSError:
         return None
+    from contracts.verdict.source_lines import SourceText
+
+    return SourceText(text, pointer_in_case(text) if is_case(path) else None)

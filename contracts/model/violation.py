@@ -107,7 +107,7 @@ def withhold(value: object) -> str:
 
 def resolve(payload: Any, at: str) -> tuple[bool, Any]:
     """Look a JSON pointer up: (True, value), or (False, None) where nothing is there."""
-    for key in _keys(at):
+    for key in split_pointer(at):
         if isinstance(payload, dict) and key in payload:
             payload = payload[key]
         elif isinstance(payload, list) and key.isascii() and key.isdigit() and int(key) < len(payload):
@@ -118,5 +118,6 @@ def resolve(payload: Any, at: str) -> tuple[bool, Any]:
 
 
 @lru_cache(maxsize=256)
-def _keys(at: str) -> tuple[str, ...]:
+def split_pointer(at: str) -> tuple[str, ...]:
+    """Return the reference tokens of an RFC 6901 JSON pointer, unescaped."""
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in at.split("/")[1:])

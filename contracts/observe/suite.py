@@ -24,6 +24,7 @@ from contracts.observe.observation import behaviour_rules, known_rules
 from contracts.observe.scenarios import Scenario
 from contracts.observe.verify import Emitter, verify
 from contracts.verdict.policy import Policy, Verdict
+from contracts.verdict.source_lines import SourceText
 from contracts.verdict.waivers import Waiver, WaiverUse, parse_waivers
 
 GROUPS: Final = (
@@ -174,8 +175,8 @@ class Suite:
         return parse_waivers(read_text(path), where=str(path), rules=known_rules())
 
 
-def _golden_text(run: EmitterRun) -> str | None:
-    """Read what line numbers are told from."""
+def _golden_text(run: EmitterRun) -> SourceText | None:
+    """Read the file in which line numbers are counted."""
     if run.scenario is None or not run.scenario.golden_path.is_file():
         return None
-    return run.scenario.golden_path.read_bytes().decode("utf-8", "replace")
+    return SourceText(run.scenario.golden_path.read_bytes().decode("utf-8", "replace"))

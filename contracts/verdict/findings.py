@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from contracts.check import Result
 from contracts.model.secrets import mask
 from contracts.model.violation import Severity, printable
-from contracts.verdict.source_lines import line_of
+from contracts.verdict.source_lines import SourceText
 from contracts.verdict.sources import shown_source
 
 if TYPE_CHECKING:
@@ -48,9 +48,12 @@ class Finding:
         return text + (f"; nearest: {self.nearest}" if self.nearest else "")
 
 
-def findings(result: Result, text: str | None = None) -> Iterator[Finding]:
+def findings(result: Result, text: SourceText | None = None) -> Iterator[Finding]:
     """Yield a result's findings in document order; `text` is that of its fixture, where lines are wanted."""
     source, reproduce = shown_source(result), result.reproduce and printable(mask(result.reproduce))
+    lines: Mapping[str, int | None] = {}
+    if text is not None and result.fixture_line is None:
+        lines = text.lines(each.pointer for each in result.violations)
     for each in result.violations:
         yield Finding(
             rule=each.rule,
@@ -64,6 +67,6 @@ def findings(result: Result, text: str | None = None) -> Iterator[Finding]:
             source=source,
             contract=result.contract,
             fixture=result.fixture,
-            fixture_line=result.fixture_line or (None if text is None else line_of(text, each.pointer)),
+            fixture_line=result.fixture_line or lines.get(each.pointer),
             reproduce=reproduce,
         )

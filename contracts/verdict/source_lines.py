@@ -1,86 +1,117 @@
-"""Where a JSON pointer stands in a JSON text, by line, so that a report can point into the file."""
+"""Find the line of a JSON text on which each of many JSON pointers stands, so that a report can point into the file.
+
+Total: any text has an answer, whether it is JSON or not. The text is walked once for all pointers, in linear time.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
 
-# A string ends at its quote or with the text, so that each one matches and no letter is read twice.
+from contracts.model.violation import split_pointer
+
+# A string ends at its quote or with the text, so that each one matches and no character is read twice.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
-_CHANGES = {"raw": str, "set": dict, "remove": list}
 
 
-def line_of(text: str, pointer: str) -> int | None:
-    """Return the line, 1 being the first, of the key or array item that an RFC 6901 pointer names.
+class SourceText:
+    """The text of the file that a result is about.
 
-    What is not there is looked for at its parent: a missing key stands where its object does. In a case of
-    the corpus it is the line of the change that concerns the pointer. A text that is no JSON is read as far
-    as it goes; None where it holds nothing at all.
+    `pointer_in_file` turns a pointer into the payload into a pointer into the file, where the two differ.
     """
-    case = _case(text)
-    return _line(text, _place_in_case(case, pointer) if case else _tokens(pointer))
+
+    __slots__ = ("_pointer_in_file", "_text")
+
+    def __init__(self, text: str, pointer_in_file: Callable[[str], str] | None = None) -> None:
+        self._text, self._pointer_in_file = text, pointer_in_file
+
+    def lines(self, pointers: Iterable[str]) -> dict[str, int | None]:
+        """Return pointer -> line, 1 being the first, of the key or array item that each RFC 6901 pointer names.
+
+        A place that is missing has the line of its nearest ancestor. Of a key that occurs twice the last one counts,
+        as for most readers. None where the text holds no token.
+        """
+        in_file = {each: self._pointer_in_file(each) if self._pointer_in_file else each for each in pointers}
+        offsets = _offsets(self._text, set(in_file.values()))
+        breaks = [match.start() for match in re.finditer("\n", self._text)]
+        return {
+            each: None if offset is None else bisect_right(breaks, offset) + 1
+            for each, offset in ((each, offsets[at]) for each, at in in_file.items())
+        }
 
 
-def _tokens(pointer: str) -> list[str]:
-    return [token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:]]
+class _Node:
+    """A place that is wanted, or on the way to one; `offset` is where it was last seen, None until then."""
+
+    __slots__ = ("children", "offset")
+
+    def __init__(self) -> None:
+        self.children: dict[str, _Node] = {}
+        self.offset: int | None = None
 
 
-def _case(text: str) -> dict[str, Any] | None:
-    """Read a case of the corpus (see `contracts.fixtures.corpus`), or None where the text is a payload."""
-    if '"breaks"' not in text:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict):
-        return None
-    changes = [isinstance(value[name], kind) for name, kind in _CHANGES.items() if name in value]
-    return value if changes and all(changes) else None
+def _offsets(text: str, pointers: set[str]) -> dict[str, int | None]:
+    root = _Node()
+    for at in pointers:
+        node = root
+        for token in split_pointer(at):
+            node = node.children.setdefault(token, _Node())
+    for node, offset in _places(text, root):
+        node.offset = offset
+    return {at: _deepest(root, at) for at in pointers}
 
 
-def _place_in_case(case: dict[str, Any], pointer: str) -> list[str]:
-    """Choose the change at the pointer, above it or below it; a rule on two fields may concern only the other."""
-    changes = {str(change): ["remove", str(index)] for index, change in enumerate(case.get("remove", ()))}
-    changes |= {change: ["set", change] for change in case.get("set", ())}
-    near = [each for each in changes if f"{pointer}/".startswith(f"{each}/") or each.startswith(f"{pointer}/")]
-    if pointer and near:
-        return changes[max(near, key=lambda change: (change == pointer, len(change)))]
-    return [next(name for name in _CHANGES if name in case)]
+def _deepest(root: _Node, at: str) -> int | None:
+    node = root
+    for token in split_pointer(at):
+        if node.children[token].offset is None:
+            break
+        node = node.children[token]
+    return node.offset
 
 
-def _line(text: str, wanted: list[str]) -> int | None:
-    """Find the deepest place on the way to `wanted`; of a key that comes twice the last counts, as for most readers."""
-    depth, offset = -1, 0
-    for path, at in _places(text):
-        if depth <= len(path) <= len(wanted) and [str(token) for token in path] == wanted[: len(path)]:
-            depth, offset = len(path), at
-    return None if depth < 0 else text.count("\n", 0, offset) + 1
+class _Container:
+    """An array or object that is open: the wanted place it stands at, and the position or key inside it."""
+
+    __slots__ = ("child", "index", "node")
+
+    def __init__(self, node: _Node | None, *, is_array: bool) -> None:
+        self.node, self.index = node, 0 if is_array else -1
+        self.child: _Node | None = None
+
+    @property
+    def is_array(self) -> bool:
+        return self.index >= 0
+
+    def enter(self, key: str) -> None:
+        self.child = self.node.children.get(key) if self.node else None
 
 
-def _places(text: str) -> Iterator[tuple[list[int | str], int]]:
-    """Yield (path, offset) for the text's first value, and for every key and array item; `path` changes in place."""
-    path: list[int | str] = []
+def _places(text: str, root: _Node) -> Iterator[tuple[_Node, int]]:
+    """Yield (node, offset) for each wanted place: the first value of the text, and keys and array items."""
+    open_: list[_Container] = []
     is_key = False
     for token in _TOKEN.finditer(text):
-        word, at = token[0], token.start()
-        is_item = bool(path) and isinstance(path[-1], int)
+        word, inside = token[0], open_[-1] if open_ else None
         if word in "]}":
-            del path[-1:]
+            del open_[-1:]
         elif word == ",":
-            if is_item:
-                path[-1] = int(path[-1]) + 1
+            if inside and inside.is_array:
+                inside.index += 1
         elif word != ":":
-            if is_key:
-                path[-1] = _key(word)
-            if is_key or is_item or not path:
-                yield path, at
+            if inside and (is_key or inside.is_array):
+                inside.enter(_key(word) if is_key else str(inside.index))
+                if inside.child:
+                    yield inside.child, token.start()
+            node = inside.child if inside else root
+            if inside is None:
+                yield root, token.start()
             if word in "[{":
-                path.append(0 if word == "[" else "")
-        # A key stands after the brace, and after each comma, of an object.
-        is_key = word == "{" or (word == "," and not is_item)
+                open_.append(_Container(node, is_array=word == "["))
+        # In an object, a key follows the brace and each comma.
+        is_key = word == "{" or (word == "," and inside is not None and not inside.is_array)
 
 
 def _key(word: str) -> str:

@@ -49,8 +49,11 @@ class Waiver:
     pointer: str | None = None
     source: str | None = None
 
-    def covers(self, rule: str, pointer: str, names: Collection[str]) -> bool:
-        """Say whether it covers a finding; `names` are what the payload and its file are called."""
+    def covers(self, rule: str, pointer: str | None, names: Collection[str]) -> bool:
+        """Return whether it covers a finding; `names` are what the payload and its file are called.
+
+        A `pointer` of None is a place that is not known.
+        """
         return (
             rule == self.rule
             and (self.pointer is None or pointer == self.pointer)

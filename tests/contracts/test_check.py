@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from contracts import Severity, check_payload, load_contract
-from contracts.check import choose_contract
+from contracts.check import MOST_VIOLATIONS, choose_contract
 from contracts.fixtures.corpus import cases
 from contracts.model.json_pointer import select, strings, values
 from contracts.model.violation import pointer
@@ -232,3 +232,33 @@ def test_two_rules_on_one_string_are_both_told_wherever_it_is() -> None:
     result = check(event(session_close=["kaizen-agentic coach", "kaizen-agentic\tcoach --token hunter2-hunter2"]))
 
     assert found(result) == [("boundary/secret", "/session_close/1"), ("boundary/one-line", "/session_close/1")]
+
+
+# --- cost ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_payload_lists_a_hundred_violations_and_counts_the_others() -> None:
+    raw = json.dumps(event(**{f"k{number}": 1 for number in range(2000)}, cadence="hourly")).encode()
+
+    result = check_payload(raw)
+
+    assert len(result.violations) == MOST_VIOLATIONS
+    assert result.omitted == {"payload/additionalProperties": 1901}
+    assert {each.rule for each in result.violations} == {"payload/additionalProperties", "cadence/enum"}
+    assert not result.passes()
+
+
+def test_of_each_broken_rule_one_violation_is_listed_whatever_the_others_are() -> None:
+    raw = json.dumps(event(bundle={"pointers": [f"A{number}" for number in range(5000)], "bytes": -1})).encode()
+
+    result = check_payload(raw)
+
+    assert {each.rule for each in result.violations} >= {"bundle.pointers[]/pattern", "bundle.bytes/minimum"}
+    assert [each.pointer for each in result.violations[:3]] == [f"/bundle/pointers/{number}" for number in (0, 0, 1)]
+
+
+def test_malformations_are_counted_beyond_the_limit_too() -> None:
+    result = check_payload(b"[" + b"NaN," * 999 + b"NaN]")
+
+    assert len(result.violations) == MOST_VIOLATIONS
+    assert result.omitted == {"payload/number": 900}

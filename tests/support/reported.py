@@ -14,6 +14,7 @@ from contracts.model.violation import Severity, Violation
 from contracts.reports import make_report
 from contracts.rules.registry import load_contract
 from contracts.verdict.policy import Policy, Tally
+from contracts.verdict.source_lines import SourceText
 from contracts.verdict.waivers import Waiver
 
 PREPARED = "kaizen.schedule.prepared@1"
@@ -43,7 +44,7 @@ def write(name: str, results: list[Result], policy: Policy = LENIENT, *, error: 
     output, tally = io.StringIO(), Tally(policy.fail_on)
     report = make_report(name, output)
     for result in results:
-        verdict = policy.judge(result, '{\n"cadence": 1}')
+        verdict = policy.judge(result, SourceText('{\n"cadence": 1}'))
         tally.add(verdict)
         report.add(verdict)
     tally.error = error

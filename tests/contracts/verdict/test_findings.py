@@ -10,22 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.check import Result, check_payload
-from contracts.fixtures.corpus import ROOT, cases, read_case
+from contracts.fixtures.corpus import ROOT, cases, pointer_in_case, read_case
 from contracts.model.violation import Severity, Violation, covers, pointer, printable
 from contracts.rules.registry import load_contract
 from contracts.verdict.findings import findings
 from contracts.verdict.policy import Policy
-from contracts.verdict.source_lines import line_of
+from contracts.verdict.source_lines import SourceText
 from tests.contracts.conftest import RunContracts
 
 PREPARED = "kaizen.schedule.prepared@1"
 SPEC_EXAMPLE = ROOT / "kaizen.schedule.prepared" / "1" / "valid" / "spec-example.json"
 BROKEN = SPEC_EXAMPLE.read_bytes().replace(b"weekly", b"fortnightly").replace(b"8421", b"-1")
 CASES = [*cases(PREPARED, "invalid"), *cases(PREPARED, "warnings")]
+
+
+def line_of(text: str, at: str) -> int | None:
+    return SourceText(text).lines([at])[at]
+
+
+def _case_text(path: Path) -> SourceText:
+    text = path.read_text("utf-8")
+    return SourceText(text, pointer_in_case(text))
 
 
 def _result(found: str = "x", **changes: Any) -> Result:
@@ -88,6 +97,26 @@ def test_hostile_text_costs_linear_time(text: str) -> None:
     assert line_of(text, "/0/0/0") in {1, None}
 
 
+@given(st.text() | st.text('{}[]:,"ab01 \n\\'), st.lists(st.text("/ab01~")))
+@example(",1", ["/cadence"])
+@example("]{,", ["/a/0"])
+@example('{"a"}:', ["/a"])
+def test_any_pointer_has_a_line_or_none_in_any_text(text: str, pointers: list[str]) -> None:
+    lines = SourceText(text).lines(pointers)
+
+    assert lines.keys() == set(pointers)
+    assert all(line is None or 1 <= line <= text.count("\n") + 1 for line in lines.values())
+
+
+def test_one_walk_finds_the_lines_of_all_pointers() -> None:
+    payload = {f"k{number}": [number] for number in range(20_000)}
+    pointers = [f"/k{number}/0" for number in range(20_000)]
+
+    lines = SourceText(json.dumps(payload, indent=0)).lines(pointers)
+
+    assert list(lines.values()) == list(range(3, 60_003, 3))
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -115,7 +144,7 @@ def test_a_finding_in_a_case_stands_on_the_line_of_the_change(case: Any) -> None
     text = case.path.read_text("utf-8")
     result = check_payload(case.raw, contract=load_contract(case.contract))
 
-    for finding in findings(result, text):
+    for finding in findings(result, _case_text(case.path)):
         line = text.splitlines()[(finding.fixture_line or 0) - 1]
         assert finding.fixture_line is not None
         assert finding.fixture_line > text[: text.index('"breaks"')].count("\n") + 1, line
@@ -123,14 +152,16 @@ def test_a_finding_in_a_case_stands_on_the_line_of_the_change(case: Any) -> None
 
 def test_the_change_at_the_pointer_is_preferred_to_one_elsewhere() -> None:
     path = ROOT / "kaizen.schedule.prepared" / "1" / "invalid" / "agent-as-option.json"
-    text = path.read_text("utf-8")
+    lines = _case_text(path).lines(["/agent", "/session_close/0"])
+    written = path.read_text("utf-8").splitlines()
 
-    assert '"/agent"' in text.splitlines()[(line_of(text, "/agent") or 0) - 1]
-    assert '"/session_close"' in text.splitlines()[(line_of(text, "/session_close/0") or 0) - 1]
+    assert '"/agent"' in written[(lines["/agent"] or 0) - 1]
+    assert '"/session_close"' in written[(lines["/session_close/0"] or 0) - 1]
 
 
-def test_a_payload_that_only_looks_like_a_case_is_read_as_a_payload() -> None:
-    assert line_of('{"breaks": [], "set": 3,\n"a": 1}', "/a") == 2
+@pytest.mark.parametrize("text", ["", "[]", "3", "{", '{"set": 3}', '{"remove": [[]]}', '{"set": {"": 1}}', "[" * 9999])
+def test_a_pointer_has_a_place_in_any_text_that_is_no_case(text: str) -> None:
+    SourceText(text, pointer_in_case(text)).lines(["", "/agent"])
 
 
 # --- findings --------------------------------------------------------------------------------------------------------
@@ -144,7 +175,7 @@ def test_a_finding_says_everything_that_a_report_needs() -> None:
         reproduce="contracts check event.json",
     )
 
-    first, second = findings(result, BROKEN.decode())
+    first, second = findings(result, SourceText(BROKEN.decode()))
 
     assert (first.rule, first.pointer, first.fixture_line) == ("cadence/enum", "/cadence", 8)
     assert (second.rule, second.pointer, second.fixture_line) == ("bundle.bytes/minimum", "/bundle/bytes", 16)
@@ -160,7 +191,7 @@ def test_a_finding_says_everything_that_a_report_needs() -> None:
 
 def test_without_its_text_a_finding_has_no_line_and_on_one_line_needs_none() -> None:
     assert next(findings(_result())).fixture_line is None
-    assert next(findings(_result(fixture_line=7), DOCUMENT)).fixture_line == 7
+    assert next(findings(_result(fixture_line=7), SourceText(DOCUMENT))).fixture_line == 7
 
 
 @pytest.mark.parametrize("hostile", ["a\x1b[31m", "a\r\n::error::b", "\u202egnp.exe", "\udcff", "\x00"])

@@ -12,8 +12,8 @@ from contracts.check import check_payload
 from contracts.errors import BadInput
 from contracts.fixtures.corpus import ROOT
 from contracts.observe.observation import known_rules
-from contracts.verdict.policy import Policy
-from contracts.verdict.waivers import WaiverUse, parse_waivers
+from contracts.verdict.policy import Policy, Tally
+from contracts.verdict.waivers import Waiver, WaiverUse, parse_waivers
 from tests.contracts.conftest import RunContracts
 
 SPEC_EXAMPLE = (ROOT / "kaizen.schedule.prepared" / "1" / "valid" / "spec-example.json").read_bytes()
@@ -232,3 +232,31 @@ def test_every_rule_that_a_run_can_break_is_known_and_explained(run_contracts: R
         status, out, _ = run_contracts("explain", rule)
         assert status == 0
         assert known_rules()[rule].expected in out
+
+
+def test_only_a_waiver_for_every_place_covers_findings_that_are_counted_and_not_listed() -> None:
+    payload = json.loads(SPEC_EXAMPLE) | {f"k{number}": 1 for number in range(500)}
+    result = check_payload(json.dumps(payload).encode())
+
+    def waiver_of(**more: str) -> Waiver:
+        text = entry("payload/additionalProperties", **more)
+        (waiver,) = parse_waivers(text, where="waivers.toml", rules={"payload/additionalProperties"})
+        return waiver
+
+    narrow = waiver_of(pointer="/k0")
+    broad = waiver_of()
+
+    tally = Tally()
+    for waiver in (narrow, broad):
+        tally.add(Policy(waivers=(waiver,)).judge(result))
+
+    assert not Policy(waivers=(narrow,)).judge(result).passes
+    assert Policy(waivers=(broad,)).judge(result).passes
+    assert (tally.payloads, tally.failed, tally.errors, tally.waived, tally.omitted) == (2, 1, 499, 501, 800)
+
+
+def test_a_rule_that_is_not_selected_fails_nothing_beyond_the_limit_either() -> None:
+    payload = json.loads(SPEC_EXAMPLE) | {f"k{number}": 1 for number in range(500)}
+    verdict = Policy(ignore=("payload/*",)).judge(check_payload(json.dumps(payload).encode()))
+
+    assert (verdict.passes, verdict.findings, verdict.omitted) == (True, (), {})
