@@ -1,4 +1,4 @@
-"""The command line of `archiver`: each verb's module is imported when the verb is asked for."""
+"""The command line of `archiver`: each verb's module is imported when the verb is used."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from contracts.toolkit import LazyGroup
 )
 @click.version_option(package_name="kaizen-event-kit", prog_name="archiver")
 def archiver() -> None:
-    """Where did the bundle go?
+    """Archive the bundles of prepared events in an S3-compatible store, and read, verify and clean that archive.
 
-    Settings come from the environment: AWS_* as every S3 tool reads them, NATS_URL, and ARCHIVER_*;
-    `archiver config` shows them.
+    Settings come from the environment: AWS_* as every S3 tool reads them, NATS_*, and ARCHIVER_*; `archiver config`
+    prints them.
 
     \b
     Exit status of every verb:
-      0  done                    4  NATS or the store cannot be reached
-      1  not archived, damaged   5  a defect of ours
+      0  done                    4  NATS or the store is unreachable
+      1  not archived, damaged   5  a defect in this program
       2  wrong usage or settings
-      3  nothing to do
+      3  nothing found, nothing to do
       130  interrupted
     """

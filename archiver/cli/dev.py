@@ -15,14 +15,16 @@ from contracts.toolkit import Exit
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Keep the servers' data here.  [default: until the end]")
-@click.option("--bucket", default="kaizen-artifacts", show_default=True, help="Bucket to make.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Keep the servers' data here.  [default: a temporary directory]"
+)
+@click.option("--bucket", default="kaizen-artifacts", show_default=True, help="Bucket to create.")
 def dev(data: Path | None, bucket: str) -> Exit:
     """Run a nats-server and a SeaweedFS on loopback until Ctrl-C, and print the environment to export.
 
     \b
     In another terminal:
-      eval "$(cat DATA/environment)"    or paste what is printed
+      eval "$(cat DATA/environment)"    or paste the printed lines
       archiver init && archiver run
     """
     from archiver.dev_servers import NatsServer, S3Server
@@ -51,7 +53,9 @@ def dev(data: Path | None, bucket: str) -> Exit:
         exports.touch(mode=0o600)
         exports.write_text(lines, "utf-8")
         click.echo(lines, nl=False)
-        click.echo(f"nats-server (pid {nats.pid}) and SeaweedFS (pid {store.pid}) are up; Ctrl-C stops both", err=True)
+        click.echo(
+            f"nats-server (pid {nats.pid}) and SeaweedFS (pid {store.pid}) are running; Ctrl-C stops both", err=True
+        )
         # In slices, because Event.wait without a limit does not see signals on every platform.
         while not stop.wait(1.0):
             pass

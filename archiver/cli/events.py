@@ -1,4 +1,4 @@
-"""`archiver events`: archived events as captures, to be replayed elsewhere."""
+"""`archiver events`: archived events as captures, for a replay elsewhere."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--since", type=When(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
-@click.option("--until", type=When(), help="Only events before this day or time.")
+@click.option("--since", type=When(), help="Only events from this day (2026-06-17), RFC 3339 time or age (24h) on.")
+@click.option("--until", type=When(), help="Only events before this day, time or age.")
 @click.option("--repo", metavar="SLUG", help="Only this repo; narrows the listing.")
 @click.option("--agent", metavar="SLUG", help="Only this agent; with --repo narrows the listing.")
 @click.option(
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 def events(
     since: datetime | None, until: datetime | None, repo: str | None, agent: str | None, spool: Path | None
 ) -> Exit:
-    """Write archived events, one capture (kaizen.capture/1) a line, for contracts replay --from-file -.
+    """Write archived events, one capture (kaizen.capture/1) per line, for contracts replay --from-file -.
 
-    They come in the order of occurred_at, whatever repo and agent they are of, and when all references have been
-    listed (with --repo, all of that repo). `at` is when the stream took an event, `origin` its reference.
+    Events are ordered by occurred_at across all repos and agents. Output starts once all references have been listed
+    (with --repo, those of that repo). `at` is when the stream took an event, `origin` its reference.
 
-    With --with-bundles an event is written once its bundle is in the spool: unpacked, with the right digest and
-    durable. One that is there already stays.
+    With --with-bundles, an event is written once its bundle is in the spool: unpacked, durable and with the right
+    digest. A bundle that is already there stays.
 
-    What cannot be written is named on the error stream with what to do, and makes the exit status 1. In a pipe
+    An event that cannot be written is named on standard error with what to do, and the exit status is 1. In a pipe,
     that status is lost without `set -o pipefail`.
     """
     from archiver.maintenance.history import Span
@@ -58,7 +58,7 @@ async def _events(settings: Settings, span: Span, directory: Path | None) -> Exi
     from archiver.wiring import open_store
 
     spool = None if directory is None else Spool(directory)
-    written = left_out = 0
+    written = skipped = 0
     async with open_store(settings) as store:
 
         async def with_bundle(found: Entry | Stray) -> Entry | Stray:
@@ -67,19 +67,19 @@ async def _events(settings: Settings, span: Span, directory: Path | None) -> Exi
             try:
                 await respool(store, found.reference, spool, settings.max_bundle_bytes)
             except (DigestMismatch, NotArchived) as error:
-                return Stray(found.key, f"{error}\n  archiver verify --repair writes it again where a copy is left")
+                return Stray(found.key, f"{error}\n  archiver verify --repair writes it again if a copy is left")
             return found
 
         async for found in in_turn(history(store, span), with_bundle):
             if isinstance(found, Stray):
-                left_out += 1
-                click.echo(f"left out: {found.key}: {found.why}", err=True)
+                skipped += 1
+                click.echo(f"skipped: {found.key}: {found.why}", err=True)
             else:
                 written += 1
                 sys.stdout.buffer.write(capture_of(found).to_line())
-    if left_out:
-        click.echo(f"{left_out} of {written + left_out} are not in the output; archiver verify says more", err=True)
+    if skipped:
+        click.echo(f"{skipped} of {written + skipped} are not in the output; run archiver verify for details", err=True)
         return Exit.BROKEN
     if not written:
-        raise NothingChecked(f"no event is archived in bucket {settings.bucket} that matches")
+        raise NothingChecked(f"no archived event in bucket {settings.bucket} matches")
     return Exit.OK

@@ -1,4 +1,4 @@
-"""The command line of `contracts`: one module for each group of verbs, imported when its verb is asked for."""
+"""The command line of `contracts`: one module for each group of verbs, imported when its verb is used."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from contracts.cli.run import LazyGroup
 )
 @click.version_option(package_name="kaizen-event-kit", prog_name="contracts")
 def contracts() -> None:
-    """Is this event right, and will everybody who reads it still cope?
+    """Validate events against their contract, and check that every known consumer can still read them.
 
     \b
     Exit status of every verb:
       0  pass             3  nothing was checked
-      1  contract broken  4  a server cannot be reached
-      2  wrong usage, or input that cannot be read
-      5  a defect of ours
+      1  contract broken  4  a server is unreachable
+      2  wrong usage, or unreadable input
+      5  a defect in this program
       130  interrupted
     """

@@ -128,7 +128,7 @@ def test_an_event_whose_bundle_is_gone_or_damaged_is_left_out_and_named(archive:
     assert set(spooled(archive.home / "spool")) == {NAMES[0], NAMES[3]}
     told = said.stderr.decode()
     for key, why in [(KEYS[1], f"'{gone}' is not in the archive"), (KEYS[2], f"{large} is damaged")]:
-        assert f"left out: {key}: {why}" in told
+        assert f"skipped: {key}: {why}" in told
     assert "archiver verify --repair" in told
     assert "2 of 4 are not in the output" in told
     assert len(captures(archive.archiver("events", **PLAIN).stdout)) == 4, "without bundles nothing is wrong with them"
@@ -137,7 +137,7 @@ def test_an_event_whose_bundle_is_gone_or_damaged_is_left_out_and_named(archive:
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["--since", "2026-06-18"], 3, "no event is archived in bucket"),
+        (["--since", "2026-06-18"], 3, "no archived event in bucket"),
         (["--until", "noon"], 2, "expected a day such as 2026-06-17"),
         (["--with-bundles", "/nowhere/spool"], 2, "the spool directory /nowhere/spool does not exist"),
     ],
