@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contracts.bus.connection import Confirmation, close_nats, connect_nats, publish_confirmed
     from contracts.bus.server import NatsServer
     from contracts.cli.amounts import Span, When
-    from contracts.cli.run import LazyGroup, run
+    from contracts.cli.run import Group, LazyGroup, run
     from contracts.cli.tables import print_table
     from contracts.emit.spool import Spool
     from contracts.errors import Exit, NothingChecked, ServerDidNotStart, Unreachable
@@ -30,6 +30,7 @@ _HOME = {
     "ChildProcess": "bus.child_process",
     "Confirmation": "bus.connection",
     "Exit": "errors",
+    "Group": "cli.run",
     "LazyGroup": "cli.run",
     "MalformedPayload": "model.strict_json",
     "NatsAccess": "bus.access",
@@ -60,6 +61,7 @@ __all__ = [
     "ChildProcess",
     "Confirmation",
     "Exit",
+    "Group",
     "LazyGroup",
     "MalformedPayload",
     "NatsAccess",

@@ -16,7 +16,7 @@ import click
 
 from archiver.settings import load_settings, nats_access
 from contracts import BadInput
-from contracts.toolkit import Exit, NothingChecked, When, close_nats, connect_nats, format_rfc3339, print_table
+from contracts.toolkit import Exit, Group, NothingChecked, When, close_nats, connect_nats, format_rfc3339, print_table
 
 if TYPE_CHECKING:
     from archiver.bus.dead_letters import DeadLetters, Filed
@@ -25,7 +25,7 @@ _LONGEST_CELL = 64
 _HEADERS = ("number", "filed at", "reason", "subject", "was", "deliveries", "repo", "agent")
 
 
-@click.group()
+@click.group(cls=Group)
 def dead() -> None:
     """What could never be archived: events that break the contract, or whose bundle never came.
 

@@ -15,8 +15,18 @@ import click
 from contracts.errors import Exit, KitError
 
 
-class LazyGroup(click.Group):
-    """A group that imports the module of a verb when the verb is asked for: `check` must start fast."""
+class Group(click.Group):
+    """A group whose help shows the whole summary of each verb; click's own cuts it off at the end of the line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs with their summaries."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(1000)) for name, each in found if each])
+
+
+class LazyGroup(Group):
+    """A group that imports the module of a verb when the verb is used: `check` must start fast."""
 
     def __init__(self, *args: Any, verbs: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from contracts.cli.run import Group
 
-@click.group()
+
+@click.group(cls=Group)
 def schema() -> None:
     """Print a JSON Schema: of our JSON reports, of the configuration file, or of an event; or an OpenAPI document."""
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 import click
+import click.testing
 import pytest
 
 from archiver.cli import archiver
@@ -149,11 +150,20 @@ def test_every_verb_is_on_its_page_and_explains_itself(path: str) -> None:
     assert all(each.help for each in command.params if isinstance(each, click.Option))
 
 
-@pytest.mark.parametrize("page", ["README.md", *REFERENCE.values()])
-def test_a_page_with_exit_statuses_gives_them_as_they_are(page: str) -> None:
-    statuses = {int(number) for number in re.findall(r"^\| (\d+) \|", read(page), re.MULTILINE)}
+@pytest.mark.parametrize("path", [*GROUPS, *(path for path, each in VERBS.items() if isinstance(each, click.Group))])
+def test_a_list_of_verbs_shows_each_summary_whole(path: str) -> None:
+    group = GROUPS.get(path) or VERBS[path]
 
-    assert statuses == {int(each) for each in Exit} or (page != "README.md" and not statuses)
+    shown = click.testing.CliRunner().invoke(group, ["--help"], prog_name=path, terminal_width=80).output
+
+    assert "Commands:" in shown
+    assert "..." not in shown.partition("Commands:")[2]
+
+
+def test_the_readme_gives_the_exit_statuses_as_they_are() -> None:
+    statuses = {int(number) for number in re.findall(r"^\| (\d+) \|", read("README.md"), re.MULTILINE)}
+
+    assert statuses == {int(each) for each in Exit}
 
 
 def test_every_setting_of_the_archiver_is_on_its_page() -> None:
