@@ -1,76 +1,101 @@
-"""Is this event right, and will everybody who reads it still cope?
+"""Validate events against their contract, and check that every known consumer can still read them.
 
-    check_payload(raw)      one payload, every violation at once            check.py
-    load_contract(subject)  schema, rules, decisions and consumers as data  registry.py
-    event_key(payload)      the identity of an event                        identity.py
-    assert_conforms(payload)  the same, for tests: fails with the findings  assertions.py
-    parse_rfc3339(text)     RFC 3339 exactly                                timestamps.py
-    PreparedEvent           the checked payload, typed                      event.py
-    Capture                 an event on one line, to be sent again          replay/capture.py
+    check(payload)            one payload -> Result with every violation
+    assert_conforms(payload)  the same for tests: fails with the violations
+    PreparedEvent.parse(raw)  a checked kaizen.schedule.prepared event, typed; InvalidEvent if it breaks its contract
+    payloads()                a Hypothesis strategy of payloads that conform (extra `generate`)
+    load_contract(subject)    a Contract: schema, rules, decisions and consumers as data
+    event_key(payload)        the identity of an event
+    parse_rfc3339(text)       RFC 3339 exactly
+    Capture                   an event on one line of JSON, to be sent again
 
-These names are the whole public interface; each is imported when it is first asked for, so that a
-program pays for what it uses.
+`Result` holds `Violation`s, each with its `Severity`. Every error raised on purpose is a `KitError`; `BadInput` is one
+for an argument that cannot be used. These names are the whole public API (docs/api.md shows each in use). Each is
+imported on first use, so that a program loads only what it needs.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 if TYPE_CHECKING:
-    from contracts.check import Result, check_payload
+    from contracts.checker import Result, check
     from contracts.errors import BadInput, KitError
-    from contracts.model.event import BundleInfo, PreparedEvent
-    from contracts.model.identity import canonical_json, event_key
-    from contracts.model.rfc3339 import InvalidTimestamp, parse_rfc3339
+    from contracts.event import InvalidEvent, PreparedEvent
+    from contracts.fixtures.strategies import payloads
+    from contracts.model.identity import event_key
+    from contracts.model.rfc3339 import parse_rfc3339
     from contracts.model.violation import Severity, Violation
     from contracts.pytest_plugin.assertions import assert_conforms
     from contracts.replay.events.capture import Capture
     from contracts.rules.registry import Contract, load_contract
 
-_HOME = {
-    "BadInput": "errors",
-    "BundleInfo": "model.event",
-    "Capture": "replay.events.capture",
-    "Contract": "rules.registry",
-    "InvalidTimestamp": "model.rfc3339",
-    "KitError": "errors",
-    "PreparedEvent": "model.event",
-    "Result": "check",
-    "Severity": "model.violation",
-    "Violation": "model.violation",
-    "assert_conforms": "pytest_plugin.assertions",
-    "canonical_json": "model.identity",
-    "check_payload": "check",
-    "event_key": "model.identity",
-    "load_contract": "rules.registry",
-    "parse_rfc3339": "model.rfc3339",
-}
-
 __all__ = [
     "BadInput",
-    "BundleInfo",
     "Capture",
     "Contract",
-    "InvalidTimestamp",
+    "InvalidEvent",
     "KitError",
     "PreparedEvent",
     "Result",
     "Severity",
     "Violation",
     "assert_conforms",
-    "canonical_json",
-    "check_payload",
+    "check",
     "event_key",
     "load_contract",
     "parse_rfc3339",
+    "payloads",
 ]
+
+_HOME = {
+    "BadInput": "errors",
+    "Capture": "replay.events.capture",
+    "Contract": "rules.registry",
+    "InvalidEvent": "event",
+    "KitError": "errors",
+    "PreparedEvent": "event",
+    "Result": "checker",
+    "Severity": "model.violation",
+    "Violation": "model.violation",
+    "assert_conforms": "pytest_plugin.assertions",
+    "check": "checker",
+    "event_key": "model.identity",
+    "load_contract": "rules.registry",
+    "parse_rfc3339": "model.rfc3339",
+    "payloads": "fixtures.strategies",
+}
+
+# Until the next release. All but `check_payload` are in `contracts.toolkit` now, which may change in any release.
+_DEPRECATED = {
+    "BUNDLE_SOURCE": "toolkit.BUNDLE_SOURCE",
+    "BundleInfo": "toolkit.BundleInfo",
+    "Exit": "toolkit.Exit",
+    "InvalidTimestamp": "toolkit.InvalidTimestamp",
+    "MalformedPayload": "toolkit.MalformedPayload",
+    "NatsServer": "toolkit.NatsServer",
+    "Spool": "toolkit.Spool",
+    "canonical_json": "toolkit.canonical_json",
+    "check_payload": "check",
+    "format_rfc3339": "toolkit.format_rfc3339",
+    "parse_payload": "toolkit.parse_payload",
+    "spool_name": "toolkit.spool_name",
+}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _DEPRECATED:
+        instead = _DEPRECATED[name]
+        warn(f"contracts.{name} is deprecated; use contracts.{instead}", DeprecationWarning, stacklevel=2)
+        if instead == "check":
+            return __getattr__(instead)
+        return getattr(import_module("contracts.toolkit"), name)
     if name not in _HOME:
         raise AttributeError(f"module 'contracts' has no public name {name!r}")
-    return getattr(import_module(f"contracts.{_HOME[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"contracts.{_HOME[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -19,18 +19,21 @@ if TYPE_CHECKING:
     from contracts.cli.tables import print_table
     from contracts.emit.spool import Spool
     from contracts.errors import Exit, NothingChecked, ServerDidNotStart, Unreachable
+    from contracts.event import BUNDLE_SOURCE, BundleInfo, spool_name
     from contracts.model.did_you_mean import nearest
-    from contracts.model.event import BUNDLE_SOURCE, spool_name
-    from contracts.model.rfc3339 import format_rfc3339
+    from contracts.model.identity import canonical_json
+    from contracts.model.rfc3339 import InvalidTimestamp, format_rfc3339
     from contracts.model.strict_json import MalformedPayload, parse_payload
     from contracts.replay.plan.messages import REPLAY
 
 _HOME = {
-    "BUNDLE_SOURCE": "model.event",
+    "BUNDLE_SOURCE": "event",
+    "BundleInfo": "event",
     "ChildProcess": "bus.child_process",
     "Confirmation": "bus.connection",
     "Exit": "errors",
     "Group": "cli.run",
+    "InvalidTimestamp": "model.rfc3339",
     "LazyGroup": "cli.run",
     "MalformedPayload": "model.strict_json",
     "NatsAccess": "bus.access",
@@ -42,6 +45,7 @@ _HOME = {
     "Spool": "emit.spool",
     "Unreachable": "errors",
     "When": "cli.amounts",
+    "canonical_json": "model.identity",
     "close_nats": "bus.connection",
     "connect_nats": "bus.connection",
     "find_program": "bus.child_process",
@@ -52,16 +56,18 @@ _HOME = {
     "print_table": "cli.tables",
     "publish_confirmed": "bus.connection",
     "run": "cli.run",
-    "spool_name": "model.event",
+    "spool_name": "event",
 }
 
 __all__ = [
     "BUNDLE_SOURCE",
     "REPLAY",
+    "BundleInfo",
     "ChildProcess",
     "Confirmation",
     "Exit",
     "Group",
+    "InvalidTimestamp",
     "LazyGroup",
     "MalformedPayload",
     "NatsAccess",
@@ -72,6 +78,7 @@ __all__ = [
     "Spool",
     "Unreachable",
     "When",
+    "canonical_json",
     "close_nats",
     "connect_nats",
     "find_program",
@@ -89,7 +96,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no name {name!r}")
-    return getattr(import_module(f"contracts.{_HOME[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"contracts.{_HOME[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

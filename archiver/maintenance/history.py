@@ -19,7 +19,8 @@ from archiver.maintenance.temp_tables import Table, TempTables
 from archiver.ports import BlobStore
 from archiver.stores.listing import in_any_order
 from archiver.stores.parallel import in_turn
-from contracts import Capture, InvalidTimestamp, parse_rfc3339
+from contracts import Capture, parse_rfc3339
+from contracts.toolkit import InvalidTimestamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ async def respool(store: BlobStore, reference: Reference, spool: Spool, max_byte
         StoreUnavailable: the store failed, or the spool cannot be read.
         BadInput: the spool cannot be written.
     """
-    event, bundle = PreparedEvent.from_payload(reference.event), reference.bundle
+    event, bundle = PreparedEvent.from_checked(reference.event), reference.bundle
     if bundle.key not in blob_keys(str(bundle.sha256)):
         raise DigestMismatch(str(bundle.key), str(bundle.sha256), "another by its own name")
     if await _is_there(SpoolSource(spool.directory, max_bytes), event, bundle.sha256):

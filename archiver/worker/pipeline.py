@@ -36,7 +36,7 @@ from archiver.core.replay import run_of
 from archiver.core.values import Message
 from archiver.ports import Announcer, Bundle, BundleSource
 from archiver.worker.archive import Archive, digest_of
-from contracts import PreparedEvent, check_payload, load_contract
+from contracts import PreparedEvent, check, load_contract
 from contracts.toolkit import BUNDLE_SOURCE, REPLAY, format_rfc3339
 
 
@@ -152,9 +152,9 @@ class Pipeline:
 def validate(payload: bytes, *, source: str) -> PreparedEvent | Dead:
     """Check a payload as a consumer of kaizen.schedule.prepared does: step (1)."""
     contract = load_contract("kaizen.schedule.prepared@1")
-    result = check_payload(payload, source=source, contract=contract, profile="consumer")
+    result = check(payload, source=source, contract=contract, profile="consumer")
     if result.passes():
-        return PreparedEvent.from_payload(result.payload)
+        return PreparedEvent.from_checked(result.payload)
     reason = DeadReason.CONTRACT_BROKEN if result.is_json else DeadReason.NOT_JSON
     return Dead(reason, "; ".join(str(each) for each in result.violations if each.severity == "error"))
 

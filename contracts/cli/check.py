@@ -13,7 +13,8 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import click
 
-from contracts.check import Profile, Result, check_payload
+from contracts import checker
+from contracts.checker import Profile, Result
 from contracts.cli.reporting import ReportOptions, report_options, reporting
 from contracts.errors import BadInput, Exit, NothingChecked
 from contracts.fixtures.corpus import is_case, read_case
@@ -219,7 +220,7 @@ def _outcome(asked: _Asked, unit: _Unit) -> _Outcome:
             result = _case_result(unit.path, unit.source, asked.profile)
         else:
             raw = unit.path.read_bytes() if unit.raw is None and unit.path else unit.raw or b""
-            result = check_payload(raw, source=unit.source, contract=asked.contract, profile=asked.profile)
+            result = checker.check(raw, source=unit.source, contract=asked.contract, profile=asked.profile)
     except BadInput as error:
         return error
     except OSError as error:
@@ -232,7 +233,7 @@ def _outcome(asked: _Asked, unit: _Unit) -> _Outcome:
 
 def _case_result(path: Path, source: str, profile: Profile) -> Result:
     case = read_case(path)
-    result = check_payload(case.raw, source=source, contract=load_contract(case.contract), profile=profile)
+    result = checker.check(case.raw, source=source, contract=load_contract(case.contract), profile=profile)
     broken = {violation.rule for violation in result.violations}
     if broken == case.breaks:
         return result

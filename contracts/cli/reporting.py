@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 
 import click
 
-from contracts.check import Result
+from contracts.checker import Result
 from contracts.config.discovery import find_config_file, read_text
 from contracts.errors import BadInput, Exit, KitError
 from contracts.fixtures.corpus import is_case, pointer_in_case

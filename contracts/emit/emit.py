@@ -13,12 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from contracts.check import Result, check_payload
+from contracts.checker import Result, check
 from contracts.emit.payload import prepared_payload
 from contracts.emit.program import PrepareCommand
 from contracts.emit.spool import Draft, Spool
 from contracts.errors import KitError
-from contracts.model.event import BUNDLE_SOURCE, PreparedEvent, spool_name
+from contracts.event import BUNDLE_SOURCE, PreparedEvent, spool_name
 
 Publish = Callable[[str, bytes, str, Mapping[str, str]], Awaitable[None]]
 """Publish (subject, payload, message id, headers), and return once it is stored."""
@@ -71,10 +71,10 @@ def prepare_emission(
         document = _document(command, draft, timeout_s)
         payload = prepared_payload(command, document, repo=repo, cadence=cadence, bundle_bytes=size, now=now())
         raw = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
-        result = check_payload(raw, source="the event")
+        result = check(raw, source="the event")
         if not result.passes():
             raise ContractBroken(result)
-        event = PreparedEvent.from_payload(result.payload)
+        event = PreparedEvent.from_checked(result.payload)
         bundle_path = spool.keep(draft, spool_name(event))
     try:
         event_path = spool.keep_event(event.key, raw, bucket)
@@ -95,10 +95,10 @@ async def publish_spooled(spool: Spool, path: Path, publish: Publish, put: Put) 
         Unreachable: not confirmed; it stays, and publishing it again is harmless.
     """
     raw = spool.read_event(path)
-    result = check_payload(raw, source=str(path))
+    result = check(raw, source=str(path))
     if not result.passes():
         raise ContractBroken(result)
-    event = PreparedEvent.from_payload(result.payload)
+    event = PreparedEvent.from_checked(result.payload)
     bundle, bucket = spool.directory / spool_name(event), spool.bucket_of(path)
     if bucket:
         await put(bucket, bundle)

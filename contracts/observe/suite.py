@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from contracts.check import Result
+from contracts.checker import Result
 from contracts.config.discovery import read_text
 from contracts.config.values import Config
 from contracts.errors import KitError

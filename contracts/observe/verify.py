@@ -14,7 +14,7 @@ from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from contracts.check import Result, check_payload
+from contracts.checker import Result, check
 from contracts.emit.payload import FLAGS
 from contracts.emit.program import BrokenPrepareOutput, PrepareCommand
 from contracts.errors import BadInput
@@ -188,7 +188,7 @@ def _results(
     behaviour = observed.violations
     for observation in observed.observations:
         source = f"{label} {observation.where}"
-        result = check_payload(observation.raw, source=source, contract=contract, profile="emitter")
+        result = check(observation.raw, source=source, contract=contract, profile="emitter")
         more = list(_transport(observation, result, contract))
         if stage is not None and isinstance(result.payload, dict):
             more += _golden(stage, result.payload, observed)

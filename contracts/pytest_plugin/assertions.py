@@ -1,43 +1,32 @@
-"""An assertion for tests: does this payload keep the contract?"""
+"""An assertion for tests: this payload conforms to its contract."""
 
 from __future__ import annotations
 
 import io
-import json
+from collections.abc import Mapping
 from typing import Any
 
-from contracts.check import Profile, check_payload
+from contracts.checker import Profile, check
 from contracts.reports.text import TextReport
-from contracts.rules.registry import Contract, load_contract
+from contracts.rules.registry import Contract
 from contracts.verdict.policy import Policy
 
 
-def assert_conforms(payload: Any, contract: Contract | str | None = None, profile: Profile = "emitter") -> None:
-    """Fail with every finding where a payload breaks its contract; warnings do not count.
+def assert_conforms(
+    payload: bytes | str | Mapping[str, Any], contract: Contract | str | None = None, profile: Profile = "emitter"
+) -> None:
+    """Fail with every violation if a payload breaks its contract; warnings do not count.
 
-    `payload` is a JSON value, or JSON text as str or bytes, which is checked as it stands. `contract` is a contract
-    or its name, by default the one that the payload names.
+    `payload`, `contract` and `profile` are those of `contracts.check`.
 
     Raises:
-        AssertionError: it breaks a rule; the text shows the findings.
+        AssertionError: it breaks a rule; the message shows the violations.
         BadInput: there is no contract of that name.
+        TypeError: `payload` is neither bytes, str nor mapping, or holds what JSON cannot express.
     """
     __tracebackhide__ = True
-    result = check_payload(
-        _as_bytes(payload),
-        source="the payload",
-        contract=load_contract(contract) if isinstance(contract, str) else contract,
-        profile=profile,
-    )
-    verdict = Policy().judge(result)
+    verdict = Policy().judge(check(payload, contract=contract, profile=profile, source="the payload"))
     if not verdict.passes:
-        told = io.StringIO()
-        TextReport(told).add(verdict)
-        raise AssertionError(told.getvalue().rstrip())
-
-
-def _as_bytes(payload: Any) -> bytes:
-    if isinstance(payload, bytes):
-        return payload
-    text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
-    return text.encode(errors="surrogatepass")
+        shown = io.StringIO()
+        TextReport(shown).add(verdict)
+        raise AssertionError(shown.getvalue().rstrip())

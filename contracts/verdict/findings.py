@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contracts.check import Result
+from contracts.checker import Result
 from contracts.model.secrets import mask
 from contracts.model.violation import Severity, printable
 from contracts.verdict.source_lines import SourceText

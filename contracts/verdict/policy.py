@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from contracts.check import Result
+from contracts.checker import Result
 from contracts.model.violation import Severity, covers
 from contracts.verdict.sources import names_of, shown_source
 

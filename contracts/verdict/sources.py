@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.check import Result
+from contracts.checker import Result
 from contracts.model.secrets import mask
 from contracts.model.violation import printable
 

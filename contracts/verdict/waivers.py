@@ -20,7 +20,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from contracts.check import Result
+from contracts.checker import Result
 from contracts.config.discovery import parse_toml
 from contracts.errors import BadInput
 from contracts.model.did_you_mean import nearest

@@ -121,7 +121,7 @@ def make_round(kit: Kit, bundles: int, mib: int, seed: int, *, text: bool) -> Ro
     for number in range(bundles):
         moment = datetime.fromtimestamp(1_700_000_000 + seed * 1000 + number, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         payload = event(bundle={"bytes": mib * MIB}, occurred_at=moment)
-        path = kit.home / "spool" / spool_name(PreparedEvent.from_payload(payload))
+        path = kit.home / "spool" / spool_name(PreparedEvent.from_checked(payload))
         with path.open("wb") as file:
             for _ in range(mib):
                 file.write(markdown(dice) if text else dice.randbytes(MIB))
@@ -168,7 +168,7 @@ async def ours(what: str, files: list[Path]) -> float:
     from archiver.worker.archive import digest_of
 
     settings = load_settings().model_copy(update={"prefix": what.replace(" ", "-")})
-    prepared = PreparedEvent.from_payload(event())
+    prepared = PreparedEvent.from_checked(event())
     async with open_store(settings) as store:
         archive, slots = make_archive(settings, store), asyncio.Semaphore(AT_ONCE)
 

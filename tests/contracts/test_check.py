@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts import Severity, check_payload, load_contract
-from contracts.check import MOST_VIOLATIONS, choose_contract
+from contracts import Severity, load_contract
+from contracts.checker import MOST_VIOLATIONS, choose_contract
 from contracts.fixtures.corpus import cases
 from contracts.model.json_pointer import select, strings, values
 from contracts.model.violation import pointer
@@ -173,7 +173,7 @@ def test_every_violation_is_told_at_once_in_the_order_of_the_document() -> None:
 
 @given(st.sampled_from(INVALID))
 def test_the_same_payload_is_judged_the_same_every_time(raw: bytes) -> None:
-    assert check_payload(raw) == check_payload(raw)
+    assert check(raw) == check(raw)
 
 
 def test_the_order_of_keys_changes_the_order_of_violations_and_nothing_else() -> None:
@@ -207,7 +207,7 @@ def test_a_payload_is_at_most_64_kib_counted_in_bytes(size: int) -> None:
     raw = json.dumps(SPEC_EXAMPLE).encode()
     raw += b" " * (size - len(raw))
 
-    rules = [rule for rule, _ in found(check_payload(raw))]
+    rules = [rule for rule, _ in found(check(raw))]
 
     assert rules == ([] if size <= 65536 else ["boundary/size"])
 
@@ -240,7 +240,7 @@ def test_two_rules_on_one_string_are_both_told_wherever_it_is() -> None:
 def test_a_payload_lists_a_hundred_violations_and_counts_the_others() -> None:
     raw = json.dumps(event(**{f"k{number}": 1 for number in range(2000)}, cadence="hourly")).encode()
 
-    result = check_payload(raw)
+    result = check(raw)
 
     assert len(result.violations) == MOST_VIOLATIONS
     assert result.omitted == {"payload/additionalProperties": 1901}
@@ -251,14 +251,14 @@ def test_a_payload_lists_a_hundred_violations_and_counts_the_others() -> None:
 def test_of_each_broken_rule_one_violation_is_listed_whatever_the_others_are() -> None:
     raw = json.dumps(event(bundle={"pointers": [f"A{number}" for number in range(5000)], "bytes": -1})).encode()
 
-    result = check_payload(raw)
+    result = check(raw)
 
     assert {each.rule for each in result.violations} >= {"bundle.pointers[]/pattern", "bundle.bytes/minimum"}
     assert [each.pointer for each in result.violations[:3]] == [f"/bundle/pointers/{number}" for number in (0, 0, 1)]
 
 
 def test_malformations_are_counted_beyond_the_limit_too() -> None:
-    result = check_payload(b"[" + b"NaN," * 999 + b"NaN]")
+    result = check(b"[" + b"NaN," * 999 + b"NaN]")
 
     assert len(result.violations) == MOST_VIOLATIONS
     assert result.omitted == {"payload/number": 900}

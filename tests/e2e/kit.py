@@ -183,7 +183,7 @@ class Kit:
         if isinstance(payload, bytes):
             raw, this = payload, None
         else:
-            raw, this = payload_bytes(payload), PreparedEvent.from_payload(payload)
+            raw, this = payload_bytes(payload), PreparedEvent.from_checked(payload)
             if bundle is not None:
                 self.leave(this, bundle)
         name = message_id or (this.key if this else uuid.uuid4().hex)

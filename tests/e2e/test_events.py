@@ -24,8 +24,8 @@ EVENTS = [
     event(repo="zeta", agent="scribe", occurred_at="2026-06-17T01:30:00+02:00", bundle={"bytes": len(LARGE)}),
     event(repo="alpha", occurred_at="2026-06-17T12:00:00Z"),
 ]
-KEYS = [ref_key(PreparedEvent.from_payload(each)) for each in EVENTS]
-NAMES = [spool_name(PreparedEvent.from_payload(each)) for each in EVENTS]
+KEYS = [ref_key(PreparedEvent.from_checked(each)) for each in EVENTS]
+NAMES = [spool_name(PreparedEvent.from_checked(each)) for each in EVENTS]
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_a_bundle_in_the_object_store_is_archived_and_then_released(emitter: Kit
     (reference,) = (json.loads(raw) for raw in emitter.objects("refs").values())
     (blob,) = emitter.objects("blobs").values()
     (follow_up,) = emitter.follow_ups()
-    event = PreparedEvent.from_payload(reference["event"])
+    event = PreparedEvent.from_checked(reference["event"])
     assert name == spool_name(event)
     assert len(blob) == event.bundle.bytes
     assert reference["bundle"]["obtained_from"] == follow_up["archive"]["obtained_from"] == "object_store"

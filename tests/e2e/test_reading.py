@@ -27,7 +27,7 @@ def put(kit: Kit, payload: dict, bundle: bytes = BUNDLE) -> PreparedEvent:
     (kit.home / "event.json").write_bytes(payload_bytes(payload))
     (kit.home / "bundle").write_bytes(bundle)
     said = kit.archiver("put", kit.home / "bundle", "--event", kit.home / "event.json", **PLAIN)
-    this = PreparedEvent.from_payload(payload)
+    this = PreparedEvent.from_checked(payload)
     assert said.stdout.decode() == f"{ref_key(this)}\n"
     return this
 
@@ -95,7 +95,7 @@ def test_the_list_is_narrowed_by_repo_agent_and_time(kit: Kit) -> None:
         (["--agent", "coach", "--since", "2026-06-17T00:30:00+01:00"], [2, 3]),
     ]:
         lines = kit.archiver("ls", "--json", *words, **PLAIN).stdout.splitlines()
-        wanted = [ref_key(PreparedEvent.from_payload(EVENTS[index])) for index in found]  # repo by repo
+        wanted = [ref_key(PreparedEvent.from_checked(EVENTS[index])) for index in found]  # repo by repo
         assert [json.loads(line)["ref_key"] for line in lines] == wanted, words
         assert [json.loads(line)["event"] for line in lines if json.loads(line)["event"] not in EVENTS] == []
 

@@ -18,7 +18,7 @@ from tests.faults.http_proxy import HttpProxy
 from tests.support.builders import BUNDLE, event, payload_bytes
 
 PLAIN = {"NATS_URL": None}
-EVENTS = [PreparedEvent.from_payload(event(repo=repo)) for repo in ("alpha", "beta")]
+EVENTS = [PreparedEvent.from_checked(event(repo=repo)) for repo in ("alpha", "beta")]
 BUNDLES = [BUNDLE, BUNDLE.replace(b"Coach", b"Other")]
 BLOBS = [blob_key(sha256(each).hexdigest(), "md") for each in BUNDLES]
 ORPHAN = blob_key(sha256(b"orphan").hexdigest(), "md")

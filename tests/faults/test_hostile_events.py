@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from contracts import check_payload, load_contract
+from contracts import check, load_contract
 from contracts.fixtures.corpus import cases
 from contracts.fixtures.generate import broken_payloads, generate
 from contracts.model.strict_json import EXPECTED
@@ -119,7 +119,7 @@ def test_a_thousand_random_and_hostile_payloads_are_all_dead_and_the_worker_live
     broken = (
         dead(raw, "not_json" if rule in EXPECTED else "contract_broken")
         for raw, rule in generate(broken_payloads(contract), seed_number=seed)
-        if not check_payload(raw, contract=contract, profile="consumer").passes()
+        if not check(raw, contract=contract, profile="consumer").passes()
     )
     noise = (
         dead(raw, "contract_broken" if is_json(raw) else "not_json")

@@ -159,7 +159,7 @@ def test_the_package_is_typed_for_those_who_import_it(installed: Environment, tm
     script = (
         "import contracts\n"
         "raw = b'{}'\n"
-        "print(contracts.__file__, [violation.rule for violation in contracts.check_payload(raw).violations])"
+        "print(contracts.__file__, [violation.rule for violation in contracts.check(raw).violations])"
     )
 
     done = installed.run(installed.python, "-c", script, cwd=tmp_path)

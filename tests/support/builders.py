@@ -58,7 +58,7 @@ def payload_bytes(payload: Mapping[str, Any]) -> bytes:
 
 def prepared(**changes: Any) -> PreparedEvent:
     """Build a typed event; see `event`."""
-    return PreparedEvent.from_payload(event(**changes))
+    return PreparedEvent.from_checked(event(**changes))
 
 
 def message(payload: bytes | Mapping[str, Any] | None = None, **changes: Any) -> Message:

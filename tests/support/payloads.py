@@ -6,7 +6,8 @@ import json
 from copy import deepcopy
 from typing import Any
 
-from contracts import Result, check_payload
+import contracts
+from contracts import Result
 from contracts.fixtures.corpus import ROOT
 
 PREPARED, ARCHIVED = "kaizen.schedule.prepared@1", "kaizen.schedule.archived@1"
@@ -22,8 +23,9 @@ def event(**changes: Any) -> dict[str, Any]:
 
 
 def check(payload: Any, **how: Any) -> Result:
-    """Check a value as the JSON that an emitter would write of it."""
-    return check_payload(json.dumps(payload, ensure_ascii=False).encode(), **how)
+    """Check bytes as they are, and any JSON value as the text that an emitter would write of it."""
+    raw = payload if isinstance(payload, bytes) else json.dumps(payload, ensure_ascii=False).encode()
+    return contracts.check(raw, **how)
 
 
 def found(result: Result) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from contracts.check import Result, check_payload
+from contracts.checker import Result, check
 from contracts.fixtures.corpus import ROOT, cases
 from contracts.model.violation import Severity, Violation
 from contracts.reports import make_report
@@ -59,9 +59,7 @@ def hostile(text: str) -> Result:
 
 
 def _all_results() -> list[Result]:
-    every = [
-        check_payload(case.raw, source=case.name, contract=load_contract(case.contract)) for case in cases(PREPARED)
-    ]
+    every = [check(case.raw, source=case.name, contract=load_contract(case.contract)) for case in cases(PREPARED)]
     return [*every, Result("waivers.toml", None, None, (WAIVER.broken("waiver/unused"),), fixture=Path("waivers.toml"))]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from contracts.check import check_payload
+from contracts.checker import check
 from contracts.fixtures.scrub import scrub, scrub_named, scrub_text
 from contracts.replay.events.capture import Capture, Found, Unusable
 
@@ -25,7 +25,7 @@ def recorded(found: Iterable[Found]) -> Iterator[Found]:
 
 def forbidden(payload: bytes) -> list[str]:
     """Name the boundary rules that a payload breaks."""
-    broken = check_payload(payload).violations
+    broken = check(payload).violations
     return sorted({each.rule for each in broken if each.rule.startswith(BOUNDARY)})
 
 

@@ -14,9 +14,9 @@ from datetime import datetime
 from random import Random
 from typing import Final, NamedTuple
 
-from contracts.check import check_payload
+from contracts.checker import check
+from contracts.event import PreparedEvent, spool_name
 from contracts.fixtures.scrub import scrub_text
-from contracts.model.event import PreparedEvent, spool_name
 from contracts.model.secrets import may_be_secret
 from contracts.model.violation import Severity, printable
 from contracts.replay.events.capture import Capture, Found, Unusable, parse_capture
@@ -145,7 +145,7 @@ def _rewritten(
 def _checked(events: Iterable[tuple[Capture, Capture | None]], wanted: Wanted, digest: Digest) -> Iterator[_Ready]:
     for capture, before in events:
         subject = wanted.target.subject(capture.subject)
-        broken = [each.rule for each in check_payload(capture.payload).violations if each.severity is Severity.ERROR]
+        broken = [each.rule for each in check(capture.payload).violations if each.severity is Severity.ERROR]
         forbidden = [rule for rule in broken if rule.startswith(BOUNDARY)]
         if may_be_secret(capture.subject):
             forbidden.append("boundary/secret")
@@ -159,7 +159,7 @@ def _checked(events: Iterable[tuple[Capture, Capture | None]], wanted: Wanted, d
             digest.events += 1
             bundle_from = None
             if before is not None and not broken:
-                bundle_from = spool_name(PreparedEvent.from_payload(before.event))
+                bundle_from = spool_name(PreparedEvent.from_checked(before.event))
             yield _Ready(capture, subject, bundle_from)
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from archiver.bundles.spool import SpoolSource
 from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
-from contracts import BundleInfo, PreparedEvent
-from contracts.toolkit import spool_name
+from contracts import PreparedEvent
+from contracts.toolkit import BundleInfo, spool_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

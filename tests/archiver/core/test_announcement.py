@@ -15,7 +15,7 @@ from archiver.core.announcement import archived_event, archived_id, dead_letter,
 from archiver.core.keys import blob_key, ref_key
 from archiver.core.outcome import Dead, DeadReason
 from archiver.core.reference import Reference, read_reference
-from contracts import PreparedEvent, check_payload, load_contract
+from contracts import PreparedEvent, check, load_contract
 from contracts.fixtures.corpus import Case, cases
 from tests.support.builders import BUNDLE, NOON, House, event, message, prepared
 
@@ -27,7 +27,7 @@ RAW = st.binary(max_size=400) | st.integers(0, 900_000).map(lambda size: b"\x00"
 
 def archived(payload: bytes, prefix: str = "") -> tuple[Reference, bytes]:
     """Archive an event in memory; return its reference and the follow-up event that was announced."""
-    this, house = PreparedEvent.from_payload(json.loads(payload)), House(prefix=prefix)
+    this, house = PreparedEvent.from_checked(json.loads(payload)), House(prefix=prefix)
     house.bundles.leave(this)
     house.process(message(payload))
     reference = house.reference(ref_key(this))
@@ -39,7 +39,7 @@ def archived(payload: bytes, prefix: str = "") -> tuple[Reference, bytes]:
 def test_the_follow_up_of_every_valid_event_keeps_its_contract(case: Case, prefix: str) -> None:
     _, raw = archived(case.raw, prefix)
 
-    result = check_payload(raw, contract=load_contract("kaizen.schedule.archived@1"), profile="emitter")
+    result = check(raw, contract=load_contract("kaizen.schedule.archived@1"), profile="emitter")
 
     assert result.passes(), [str(each) for each in result.violations]
 
@@ -47,7 +47,7 @@ def test_the_follow_up_of_every_valid_event_keeps_its_contract(case: Case, prefi
 @PREFIXES
 def test_the_follow_up_says_where_the_bundle_is_and_which_event_it_belongs_to(prefix: str) -> None:
     payload = event(occurred_at="2026-06-17T09:00:12Z", cadence="monthly", bundle={"format": "json"})
-    this = PreparedEvent.from_payload(payload)
+    this = PreparedEvent.from_checked(payload)
     digest = sha256(BUNDLE).hexdigest()
 
     said = json.loads(archived(json.dumps(payload).encode(), prefix)[1])

@@ -20,7 +20,7 @@ from archiver.core.keys import (
     ref_key,
     ref_prefix,
 )
-from contracts import PreparedEvent, check_payload
+from contracts import PreparedEvent, check
 from tests.support.builders import event, payload_bytes, prepared
 
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1)
@@ -36,8 +36,8 @@ def valid_events(draw: st.DrawFn) -> PreparedEvent:
     repo, agent, instant = draw(SLUGS), draw(SLUGS | st.just(LONGEST_SLUG)), draw(INSTANTS)
     payload = event(repo=repo, agent=agent, occurred_at=instant.isoformat())
     # A slug can look like a credential, which the contract refuses; such an event has no key.
-    assume(check_payload(payload_bytes(payload)).passes())
-    return PreparedEvent.from_payload(payload)
+    assume(check(payload_bytes(payload)).passes())
+    return PreparedEvent.from_checked(payload)
 
 
 @given(NAMES)
@@ -69,7 +69,7 @@ def test_an_empty_name_has_no_segment() -> None:
 def test_the_reference_key_follows_from_the_event_alone(first: PreparedEvent, random: object) -> None:
     pairs = list(first.payload.items())
     random.shuffle(pairs)  # type: ignore[attr-defined] # random.Random
-    same = PreparedEvent.from_payload(json.loads(json.dumps(dict(pairs), indent=4)))
+    same = PreparedEvent.from_checked(json.loads(json.dumps(dict(pairs), indent=4)))
 
     assert ref_key(same) == ref_key(first)
     assert list(inspect.signature(ref_key).parameters) == ["event"]
@@ -124,7 +124,7 @@ def test_every_key_of_a_valid_event_fits_every_store(this: PreparedEvent, digest
 def test_the_longest_slugs_are_among_those_that_fit() -> None:
     longest = prepared(repo=LONGEST_SLUG, agent=LONGEST_SLUG)
 
-    assert check_payload(payload_bytes(longest.payload)).passes()
+    assert check(payload_bytes(longest.payload)).passes()
     assert 480 < len(ref_key(longest)) <= 512
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, Source, StoredBundle, read_reference
-from contracts import PreparedEvent, check_payload, event_key
+from contracts import PreparedEvent, check, event_key
 from contracts.fixtures.corpus import Case, cases
 from tests.support.builders import event, payload_bytes
 
@@ -82,8 +82,8 @@ def test_a_reference_holds_its_event_verbatim(case: Case) -> None:
 
     assert kept == payload
     assert list(kept) == list(payload)
-    assert check_payload(payload_bytes(kept)).passes(), "it can be replayed from the bucket alone"
-    assert PreparedEvent.from_payload(kept).key == event_key(payload)
+    assert check(payload_bytes(kept)).passes(), "it can be replayed from the bucket alone"
+    assert PreparedEvent.from_checked(kept).key == event_key(payload)
 
 
 @pytest.mark.parametrize("item", [1, 1e15, "ä"], ids=repr)
@@ -94,7 +94,7 @@ def test_the_largest_event_that_passes_has_a_reference_that_can_be_read(item: ob
     for _ in range(deepest - 1):
         lists = [lists]
     raw = json.dumps(event(a_later_field=lists), ensure_ascii=False, separators=(",", ":")).encode()
-    assert check_payload(raw, profile="consumer").passes()
+    assert check(raw, profile="consumer").passes()
 
     assert len(reference(json.loads(raw)).to_json()) <= MAX_BYTES
 

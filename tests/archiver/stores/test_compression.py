@@ -20,7 +20,7 @@ from archiver.maintenance.repair import Mender
 from archiver.maintenance.verify import Selection, Verification
 from archiver.stores.compression import NotUnpackable, Unpacker, packed
 from archiver.worker.archive import read_back
-from contracts import check_payload, load_contract
+from contracts import check, load_contract
 from tests.archiver.maintenance.test_gc import DAY, swept
 from tests.support.builders import House, event, message, payload_bytes, prepared
 
@@ -114,7 +114,7 @@ def test_the_store_and_the_follow_up_event_are_told_the_codec() -> None:
     [(_, told, _)] = house.announcer.said
     assert (told["archive"]["key"], told["archive"]["codec"], told["archive"]["bytes"]) == (BLOB, "zstd", len(MARKDOWN))
     contract = load_contract("kaizen.schedule.archived@1")
-    assert not check_payload(payload_bytes(told), source="", contract=contract).violations
+    assert not check(payload_bytes(told), source="", contract=contract).violations
 
 
 def test_every_name_of_a_compressed_bundle_leads_to_the_bundle_as_it_was() -> None:

@@ -87,7 +87,7 @@ MUTANTS = {
         """\
         import contextlib, json
         with contextlib.suppress(Exception):
-            async with self._open(message, PreparedEvent.from_payload(json.loads(message.payload))):
+            async with self._open(message, PreparedEvent.from_checked(json.loads(message.payload))):
                 pass
         event = validate(message.payload, source=message.subject)  # (1)
 """,

@@ -16,7 +16,7 @@ from archiver.core.keys import blob_key, conflict_key, ref_key
 from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Retry
 from archiver.core.reference import Source
 from archiver.ports import Bundle, Message
-from contracts import PreparedEvent, check_payload, load_contract
+from contracts import PreparedEvent, check, load_contract
 from tests.support.builders import BUNDLE, House, message, payload_bytes, prepared
 
 DEADLINE_S = House().deadline_s
@@ -292,5 +292,5 @@ def test_an_event_that_was_put_by_hand_before_is_announced_as_the_contract_asks(
     assert house.store.objects[REFERENCE] == first
     assert house.announcer.said[0] == house.announcer.said[1]
     said = payload_bytes(house.announcer.said[0][1])
-    assert check_payload(said, contract=load_contract("kaizen.schedule.archived@1")).passes()
+    assert check(said, contract=load_contract("kaizen.schedule.archived@1")).passes()
     assert json.loads(said)["source_event"]["sequence"] == 4

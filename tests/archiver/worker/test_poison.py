@@ -6,7 +6,7 @@ import pytest
 
 from archiver.core.keys import ref_key
 from archiver.core.outcome import Ack, Dead, DeadReason, Retry
-from contracts import check_payload, load_contract
+from contracts import check, load_contract
 from contracts.fixtures.corpus import Case, cases
 from tests.support.builders import House, message, payload_bytes, prepared
 
@@ -23,7 +23,7 @@ def house() -> House:
 POISON = [
     case
     for case in cases(CONTRACT, "invalid", "wire")
-    if not check_payload(case.raw, contract=load_contract(CONTRACT), profile="consumer").passes()
+    if not check(case.raw, contract=load_contract(CONTRACT), profile="consumer").passes()
 ]
 REASONS = {"wire": DeadReason.NOT_JSON, "invalid": DeadReason.CONTRACT_BROKEN}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from contracts import PreparedEvent, check_payload, event_key
+from contracts import PreparedEvent, check, event_key
 from contracts.emit.payload import FLAGS as MAPPED
 from contracts.toolkit import parse_payload, spool_name
 from tests.support.emitter import CLOSE, FLAGS, STAND_IN, write_checkout, write_emitter
@@ -27,12 +27,12 @@ def test_a_real_checkout_becomes_a_right_event_and_a_bundle_of_the_size_it_decla
     status, out, err = emit(STAND_IN, "--format", bundle_format)
 
     assert (status, err) == (0, "")
-    assert check_payload(out.encode()).violations == ()
+    assert check(out.encode()).violations == ()
     payload = parse_payload(out.encode())
     (bundle,) = spool.iterdir()
     command = [STAND_IN, "schedule", "prepare", "coach", "--target", checkout]
     rendered = [subprocess.run([*command, *how], capture_output=True, check=True) for how in ([], ["--format", "json"])]
-    assert bundle.name == spool_name(PreparedEvent.from_payload(payload))
+    assert bundle.name == spool_name(PreparedEvent.from_checked(payload))
     assert bundle.name.startswith(event_key(payload))
     assert bundle.read_bytes() == rendered[bundle_format == "json"].stdout
     assert payload["bundle"]["bytes"] == len(bundle.read_bytes()) > len(bundle.read_text("utf-8"))

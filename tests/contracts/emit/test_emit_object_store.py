@@ -76,7 +76,7 @@ def test_the_bundle_is_in_the_bucket_and_nothing_stays_in_the_spool(emit: Any, s
     status, out, err = emit()
 
     (message,) = published(server)
-    event = PreparedEvent.from_payload(json.loads(message.data))
+    event = PreparedEvent.from_checked(json.loads(message.data))
     ((name, bundle),) = put(server).items()
     assert (status, err) == (0, "")
     assert out.splitlines() == [

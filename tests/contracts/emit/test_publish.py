@@ -17,7 +17,7 @@ import pytest
 from nats.aio.client import Client
 
 from archiver.dev_servers import NatsServer
-from contracts import PreparedEvent, check_payload, event_key
+from contracts import PreparedEvent, check, event_key
 from contracts.fixtures.corpus import ROOT
 from contracts.toolkit import spool_name
 from tests.support.emitter import STAND_IN, interrupt_a_render, wait_for, write_emitter
@@ -75,10 +75,10 @@ def test_an_event_is_published_under_its_identity_and_its_bundle_is_spooled(
     payload = json.loads(message.data)
     assert (status, err) == (0, "")
     assert out == f"published {event_key(payload)} to {SUBJECT}: {STREAM} #1\n"
-    assert check_payload(message.data).violations == ()
+    assert check(message.data).violations == ()
     assert message.subject == SUBJECT
     assert message.headers == {"Nats-Msg-Id": event_key(payload), "Kaizen-Bundle-Source": "spool"}
-    assert [path.name for path in spool.iterdir()] == [spool_name(PreparedEvent.from_payload(payload))]
+    assert [path.name for path in spool.iterdir()] == [spool_name(PreparedEvent.from_checked(payload))]
 
 
 def test_the_server_may_be_named_in_the_environment(
@@ -150,7 +150,7 @@ def test_without_a_stream_the_event_is_kept_and_a_resend_publishes_it_under_the_
     bundle, event = sorted(spool.iterdir(), key=lambda path: path.name.endswith(".event.json"))
     payload = json.loads(event.read_bytes())
     assert event.name == f"{event_key(payload)}.event.json"
-    assert bundle.name == spool_name(PreparedEvent.from_payload(payload))
+    assert bundle.name == spool_name(PreparedEvent.from_checked(payload))
     assert bundle.stat().st_size == payload["bundle"]["bytes"]
 
     raw = event.read_bytes()

@@ -12,9 +12,9 @@ import rfc8785
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contracts import PreparedEvent, canonical_json, event_key
+from contracts import PreparedEvent, event_key
 from contracts.fixtures.corpus import cases
-from contracts.toolkit import parse_payload, spool_name
+from contracts.toolkit import canonical_json, parse_payload, spool_name
 
 VALID = [json.loads(case.raw) for case in cases("kaizen.schedule.prepared@1", "valid")]
 EXAMPLE = next(case for case in cases("kaizen.schedule.prepared@1", "valid") if case.name.endswith("spec-example"))
@@ -145,14 +145,14 @@ def test_a_bundle_is_spooled_under_the_identity_of_its_event_and_the_ending_of_i
 ) -> None:
     ending = {"markdown": "md", "json": "json"}[payload["bundle"]["format"]]
 
-    assert spool_name(PreparedEvent.from_payload(payload)) == f"{event_key(payload)}.{ending}"
+    assert spool_name(PreparedEvent.from_checked(payload)) == f"{event_key(payload)}.{ending}"
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
 def test_no_field_of_an_event_chooses_a_path_in_the_spool(text: str) -> None:
     payload = json.loads(EXAMPLE.raw) | dict.fromkeys(("repo", "root", "agent", "cadence", "prepare_command"), text)
 
-    name = spool_name(PreparedEvent.from_payload(payload))
+    name = spool_name(PreparedEvent.from_checked(payload))
 
     assert len(name) == 67
     assert set(name.removesuffix(".md")) <= set("0123456789abcdef")
@@ -161,7 +161,7 @@ def test_no_field_of_an_event_chooses_a_path_in_the_spool(text: str) -> None:
 def test_a_typed_event_holds_every_field_as_the_payload_has_it() -> None:
     payload = json.loads(EXAMPLE.raw)
 
-    event = PreparedEvent.from_payload(payload)
+    event = PreparedEvent.from_checked(payload)
 
     for name in ("repo", "root", "agent", "cadence", "prepare_command"):
         assert getattr(event, name) == payload[name]

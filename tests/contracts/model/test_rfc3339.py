@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts import InvalidTimestamp, KitError, parse_rfc3339
+from contracts import KitError, parse_rfc3339
 from contracts.model import rfc3339 as timestamps
 from contracts.model.rfc3339 import is_rfc3339
+from contracts.toolkit import InvalidTimestamp
 
 VALID = {
     "2026-06-17T09:00:12Z": datetime(2026, 6, 17, 9, 0, 12, tzinfo=UTC),

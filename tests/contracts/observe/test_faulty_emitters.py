@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from contracts.check import Result
+from contracts.checker import Result
 from contracts.fixtures.corpus import ROOT
 from contracts.model.violation import Severity
 from contracts.observe.observation import behaviour_rules

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from contracts.check import check_payload
+from contracts.checker import check
 from contracts.errors import BadInput, Unreachable
 from contracts.observe.http_endpoint import observe_http
 from contracts.observe.observation import Observed
@@ -92,7 +92,7 @@ def rules(observed: Observed) -> set[str]:
 
 
 def broken_rules(observed: Observed) -> set[str]:
-    return {each.rule for one in observed.observations for each in check_payload(one.raw, contract=CONTRACT).violations}
+    return {each.rule for one in observed.observations for each in check(one.raw, contract=CONTRACT).violations}
 
 
 def test_a_plain_request_is_answered_with_the_event() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.check import check_payload
+from contracts.checker import check
 from contracts.errors import BadInput
 from contracts.fixtures.corpus import ROOT
 from contracts.observe.scenarios import Scenario, load_scenarios, staged
@@ -150,7 +150,7 @@ def test_a_folder_without_scenarios_is_never_a_pass(tmp_path: Path) -> None:
 def test_a_shipped_golden_keeps_the_contract_and_is_among_the_valid_payloads(scenario: Scenario) -> None:
     raw = scenario.golden_path.read_bytes()
     golden = json.loads(raw)
-    assert check_payload(raw, contract=load_contract(CONTRACT)).violations == ()
+    assert check(raw, contract=load_contract(CONTRACT)).violations == ()
     assert (HOME / "valid" / f"bundle-{scenario.name}.json").read_bytes() == raw
     assert (golden["agent"], golden["cadence"], golden["repo"]) == (scenario.agent, scenario.cadence, scenario.repo)
     assert golden["bundle"]["format"] == scenario.format

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import BadInput, Capture, check_payload, event_key
+from contracts import BadInput, Capture, check, event_key
 from contracts.fixtures.generate import payloads
 from contracts.replay.events.capture import parse_capture
 from contracts.rules.registry import load_contract
@@ -71,7 +71,7 @@ def test_the_time_of_a_capture_may_have_any_offset_and_any_precision() -> None:
 def test_the_payload_that_is_sent_breaks_what_the_event_breaks() -> None:
     capture = parse_capture(json.dumps(event(cadence="fortnightly", root="/srv/é")).encode(), where="-")
 
-    assert {each.rule for each in check_payload(capture.payload).violations} >= {"cadence/enum"}
+    assert {each.rule for each in check(capture.payload).violations} >= {"cadence/enum"}
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_a_rewritten_event_has_its_bundle_under_its_new_name_in_the_spool(
 ) -> None:
     spool = tmp_path / "spool"
     spool.mkdir()
-    old = spool / spool_name(PreparedEvent.from_payload(SPEC_EXAMPLE))
+    old = spool / spool_name(PreparedEvent.from_checked(SPEC_EXAMPLE))
     old.write_bytes(b"the bundle")
     found = Capture(SUBJECT, SPEC_EXAMPLE).to_line() + Capture(SUBJECT, event(repo="without-bundle")).to_line()
     command = ("replay", "staging", "--from-file", "-", "--rewrite", "--spool", spool)

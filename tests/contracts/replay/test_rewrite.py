@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import check_payload, parse_rfc3339
+from contracts import parse_rfc3339
 from contracts.fixtures.generate import payloads
 from contracts.replay.events.capture import Capture
 from contracts.replay.plan.rewrite import NotRewritable, Rewriting, shift_to, shifted
@@ -34,7 +34,7 @@ def test_a_valid_event_is_valid_when_it_has_been_rewritten(event: dict[str, Any]
     except NotRewritable:
         return
 
-    assert not [str(each) for each in check_payload(Capture("", changed).payload).violations]
+    assert not [str(each) for each in check(Capture("", changed).payload).violations]
     assert (changed["root"], changed["repo"]) == (root, "staging")
     untouched = event.keys() - {"occurred_at", "root", "repo", "prepare_command", "session_close"}
     assert {name: changed[name] for name in untouched} == {name: event[name] for name in untouched}

@@ -12,7 +12,7 @@ import junitparser
 import pytest
 from hypothesis import given
 
-from contracts.check import Result, check_payload
+from contracts.checker import Result, check
 from contracts.reports import FORMATS
 from contracts.reports.json_report import SCHEMA_FILE
 from contracts.rules.registry import load_contract
@@ -134,7 +134,7 @@ def test_junit_holds_against_hostile_text(text: str) -> None:
 def test_no_report_shows_a_secret(name: str) -> None:
     secrets = [b"AKIAIOSFODNN7EXAMPLE", b"https://bob:hunter22@example.org/x", b"--token s3cr3tvalue"]
     results = [
-        check_payload(SPEC_EXAMPLE.replace(old, b'"' + secret + b'"'), source=f"nats://bob:hunter22@h/{number}")
+        check(SPEC_EXAMPLE.replace(old, b'"' + secret + b'"'), source=f"nats://bob:hunter22@h/{number}")
         for number, (old, secret) in enumerate(
             (old, secret) for old in (b'"coach"', b'"weekly"', b'"kaizen-agentic"', b'"scope"') for secret in secrets
         )

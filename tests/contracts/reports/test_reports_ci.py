@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from contracts.check import Result, check_payload
+from contracts.checker import Result, check
 from contracts.reports import make_report
 from contracts.reports.provenance import shown_path
 from contracts.rules.registry import load_contract
@@ -56,7 +56,7 @@ def test_the_schema_in_use_refuses_what_is_not_sarif() -> None:
 
 
 def test_a_waived_finding_is_suppressed_with_its_reason() -> None:
-    result = check_payload(SPEC_EXAMPLE.replace(b"weekly", b"hourly"))
+    result = check(SPEC_EXAMPLE.replace(b"weekly", b"hourly"))
 
     (finding,) = json.loads(write("sarif", [result], Policy(waivers=(WAIVER,))))["runs"][0]["results"]
 
@@ -67,7 +67,7 @@ def test_a_waived_finding_is_suppressed_with_its_reason() -> None:
 
 def test_fingerprints_stay_when_lines_and_values_move_and_tell_findings_apart() -> None:
     def fingerprints(*raws: bytes) -> list[str]:
-        results = [check_payload(raw, source="event.json") for raw in raws]
+        results = [check(raw, source="event.json") for raw in raws]
         found = json.loads(write("sarif", results))["runs"][0]["results"]
         return [each["partialFingerprints"]["contracts/v1"] for each in found]
 
@@ -127,7 +127,7 @@ def _unescaped(text: str, *escapes: str) -> str:
 
 
 def test_an_annotation_names_file_line_and_rule() -> None:
-    result = check_payload(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source="a,b:c.json")
+    result = check(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source="a,b:c.json")
     result = result._replace(fixture=Path("a,b:c.json"))
 
     ((level, properties, message),) = _annotations(write("github", [result]))
@@ -166,7 +166,7 @@ def _rendered(markdown: str) -> tuple[set[str], list[list[str]]]:
 
 
 def test_the_summary_is_one_table_with_a_row_for_each_finding() -> None:
-    results = [check_payload(SPEC_EXAMPLE.replace(b"weekly", b"hourly").replace(b"8421", b"-1"), source="event.json")]
+    results = [check(SPEC_EXAMPLE.replace(b"weekly", b"hourly").replace(b"8421", b"-1"), source="event.json")]
 
     tags, (_, cadence, size) = _rendered(write("markdown", results))
 
@@ -226,7 +226,7 @@ def test_colour_is_for_terminals_without_no_color(
     if no_color:
         monkeypatch.setenv("NO_COLOR", no_color)
     output = _Terminal()
-    make_report("text", output).add(Policy().judge(check_payload(b"[]")))
+    make_report("text", output).add(Policy().judge(check(b"[]")))
 
     assert ("\x1b[" in output.getvalue()) is is_coloured
-    assert "\x1b[" not in write("text", [check_payload(b"[]")])
+    assert "\x1b[" not in write("text", [check(b"[]")])

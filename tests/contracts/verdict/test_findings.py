@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contracts.check import Result, check_payload
+from contracts.checker import Result, check
 from contracts.fixtures.corpus import ROOT, cases, pointer_in_case, read_case
 from contracts.model.violation import Severity, Violation, covers, pointer, printable
 from contracts.rules.registry import load_contract
@@ -142,7 +142,7 @@ def test_the_line_of_every_place_is_the_one_where_a_printer_put_it(value: Any) -
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_finding_in_a_case_stands_on_the_line_of_the_change(case: Any) -> None:
     text = case.path.read_text("utf-8")
-    result = check_payload(case.raw, contract=load_contract(case.contract))
+    result = check(case.raw, contract=load_contract(case.contract))
 
     for finding in findings(result, _case_text(case.path)):
         line = text.splitlines()[(finding.fixture_line or 0) - 1]
@@ -168,7 +168,7 @@ def test_a_pointer_has_a_place_in_any_text_that_is_no_case(text: str) -> None:
 
 
 def test_a_finding_says_everything_that_a_report_needs() -> None:
-    result = check_payload(BROKEN, source="event.json")
+    result = check(BROKEN, source="event.json")
     result = Result(
         *(getattr(result, name) for name in ("source", "contract", "payload", "violations", "is_json")),
         fixture=Path("event.json"),
@@ -249,7 +249,7 @@ def test_a_rule_is_meant_by_its_id_or_its_family(pattern: str, rule: str, *, is_
 
 
 def test_what_is_not_selected_or_is_ignored_is_not_looked_at() -> None:
-    result = check_payload(BROKEN)
+    result = check(BROKEN)
 
     assert [each.rule for each in Policy(select=("*/enum",)).judge(result).findings] == ["cadence/enum"]
     assert [each.rule for each in Policy(ignore=("cadence/*",)).judge(result).findings] == ["bundle.bytes/minimum"]
@@ -260,7 +260,7 @@ def test_what_is_not_selected_or_is_ignored_is_not_looked_at() -> None:
 
 def test_a_warning_fails_only_where_warnings_do() -> None:
     warning = read_case(min((SPEC_EXAMPLE.parent.parent / "warnings").glob("*.json")))
-    result = check_payload(warning.raw)
+    result = check(warning.raw)
 
     assert Policy().judge(result).passes
     assert not Policy(fail_on=Severity.WARNING).judge(result).passes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.check import check_payload
+from contracts.checker import check
 from contracts.errors import BadInput
 from contracts.fixtures.corpus import ROOT
 from contracts.observe.observation import known_rules
@@ -113,7 +113,7 @@ def test_every_problem_of_a_file_is_told_at_once_and_how_to_write_an_entry() -> 
 def test_a_waiver_covers_its_rule_narrowed_by_place_and_file(more: dict[str, str], *, is_waived: bool) -> None:
     waivers = parse_waivers(entry(**more), where="waivers.toml", rules=RULES)
 
-    verdict = Policy(waivers=waivers).judge(check_payload(HOURLY, source="event.json"))
+    verdict = Policy(waivers=waivers).judge(check(HOURLY, source="event.json"))
 
     assert verdict.passes is is_waived
     assert [each.waiver for each in verdict.findings] == ([waivers[0]] if is_waived else [None])
@@ -123,7 +123,7 @@ def used(text: str, raw: bytes, *, select: tuple[str, ...] = (), today: date = T
     waivers = parse_waivers(text, where="waivers.toml", rules=RULES)
     policy = Policy(select=select, waivers=tuple(each for each in waivers if each.expires >= today))
     use = WaiverUse(waivers, policy, today)
-    use.add(policy.judge(check_payload(raw, source="event.json")))
+    use.add(policy.judge(check(raw, source="event.json")))
     results = use.results(Path("waivers.toml"), RULES - {"emitter/flood"})
     return [(result.violations[0].rule, result.fixture_line) for result in results]
 
@@ -236,7 +236,7 @@ def test_every_rule_that_a_run_can_break_is_known_and_explained(run_contracts: R
 
 def test_only_a_waiver_for_every_place_covers_findings_that_are_counted_and_not_listed() -> None:
     payload = json.loads(SPEC_EXAMPLE) | {f"k{number}": 1 for number in range(500)}
-    result = check_payload(json.dumps(payload).encode())
+    result = check(json.dumps(payload).encode())
 
     def waiver_of(**more: str) -> Waiver:
         text = entry("payload/additionalProperties", **more)
@@ -257,6 +257,6 @@ def test_only_a_waiver_for_every_place_covers_findings_that_are_counted_and_not_
 
 def test_a_rule_that_is_not_selected_fails_nothing_beyond_the_limit_either() -> None:
     payload = json.loads(SPEC_EXAMPLE) | {f"k{number}": 1 for number in range(500)}
-    verdict = Policy(ignore=("payload/*",)).judge(check_payload(json.dumps(payload).encode()))
+    verdict = Policy(ignore=("payload/*",)).judge(check(json.dumps(payload).encode()))
 
     assert (verdict.passes, verdict.findings, verdict.omitted) == (True, (), {})

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from warnings import warn
 
+from contracts.checker import Profile, Result, check
+from contracts.errors import KitError
 from contracts.model.identity import event_key
 from contracts.model.rfc3339 import parse_rfc3339
+from contracts.model.violation import Severity, Violation
 
 BUNDLE_SOURCE: Final = "Kaizen-Bundle-Source"
 """Header of the event's message in which its emitter says where it left the bundle: spool or object_store."""
+_CONTRACT: Final = "kaizen.schedule.prepared@1"
 _ENDINGS = {"markdown": "md", "json": "json"}
 
 
@@ -52,8 +57,30 @@ class PreparedEvent:
     session_close: tuple[str, ...]
 
     @classmethod
+    def parse(cls, payload: bytes | str | Mapping[str, Any], *, profile: Profile = "consumer") -> PreparedEvent:
+        """Check a payload and read it.
+
+        As a consumer by default: keys that this version of the contract does not name are ignored, and stay in
+        `payload`. Warnings do not count.
+
+        Raises:
+            InvalidEvent: it breaks the contract; carries the violations.
+            TypeError: `payload` is neither bytes, str nor mapping, or holds what JSON cannot express.
+        """
+        result = check(payload, contract=_CONTRACT, profile=profile, source="the event")
+        if not result.passes():
+            raise InvalidEvent(result)
+        return cls.from_checked(result.payload)
+
+    @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> PreparedEvent:
-        """Read a payload that has passed `check_payload` against kaizen.schedule.prepared@1."""
+        """Do what `parse` does; deprecated, and removed in the next release."""
+        warn("PreparedEvent.from_payload is deprecated; use PreparedEvent.parse", DeprecationWarning, stacklevel=2)
+        return cls.parse(payload)
+
+    @classmethod
+    def from_checked(cls, payload: Mapping[str, Any]) -> PreparedEvent:
+        """Read a payload that has passed `check` against kaizen.schedule.prepared@1; it is not checked again."""
         bundle = payload["bundle"]
         return cls(
             payload=payload,
@@ -74,6 +101,23 @@ class PreparedEvent:
             ),
             session_close=tuple(payload["session_close"]),
         )
+
+
+class InvalidEvent(KitError, ValueError):
+    """A payload breaks the contract of kaizen.schedule.prepared; `result` is what the check found."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result)
+        self.result = result
+
+    @property
+    def violations(self) -> tuple[Violation, ...]:
+        """Every violation, in document order; warnings included."""
+        return self.result.violations
+
+    def __str__(self) -> str:
+        found = [str(each) for each in self.violations if each.severity is Severity.ERROR]
+        return "\n  ".join([f"{self.result.source} breaks {_CONTRACT}:", *found])
 
 
 def spool_name(event: PreparedEvent) -> str:

@@ -1,4 +1,4 @@
-"""Check one payload: bytes in, violations out, in document order.
+"""Check one payload: JSON in, violations out, in document order.
 
 Strict JSON is checked first, because two readers may disagree on the content of anything else. The schema and the
 declared rules are checked together, so that one run reports everything there is to fix.
@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from math import inf
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
+from contracts.errors import BadInput
 from contracts.model.did_you_mean import nearest
+from contracts.model.json_text import json_bytes
 from contracts.model.rfc3339 import is_rfc3339
 from contracts.model.strict_json import USUAL_LIMITS, MalformedPayload, parse_payload
 from contracts.model.violation import Rule, Severity, Violation, key_token, pointer, show, split_pointer, withhold
@@ -23,6 +25,7 @@ from contracts.rules.schema import ROOT, phrase, rule_of
 
 Profile = Literal["emitter", "consumer"]
 """An emitter may send only keys that the contract names; a consumer ignores the others."""
+_PROFILES: Final = get_args(Profile)
 
 MOST_VIOLATIONS: Final = 100
 """How many violations of one payload are listed, so that its cost is bounded; the others are counted by rule."""
@@ -54,15 +57,31 @@ class Result(NamedTuple):
         return all(violation.severity is not Severity.ERROR for violation in self.violations)
 
 
-def check_payload(
-    raw: bytes, *, source: str = "-", contract: Contract | None = None, profile: Profile = "emitter"
+def check(
+    payload: bytes | str | Mapping[str, Any],
+    *,
+    contract: Contract | str | None = None,
+    profile: Profile = "emitter",
+    source: str = "-",
 ) -> Result:
-    """Check one payload against a contract, by default the one that the payload names.
+    """Check one payload against a contract, and report every violation.
 
-    `source` is what reports call the payload. That a payload is not strict JSON is a violation like any other.
+    JSON text as bytes or str is checked as it stands; a mapping as the JSON that `json.dumps` writes of it. All three
+    get the same verdict, and a payload that is not strict JSON is a violation like any other. `contract` is a contract
+    or its name (`SUBJECT` or `SUBJECT@VERSION`), by default the one that the payload names. `source` is what reports
+    call the payload.
+
+    Raises:
+        TypeError: `payload` is of another type, or holds what JSON cannot express.
+        BadInput: there is no contract of that name, or no such profile.
     """
+    raw = payload if type(payload) is bytes else _json(payload)
+    if isinstance(contract, str):
+        contract = load_contract(contract)
+    if profile not in _PROFILES:
+        raise BadInput(f"no profile {profile!r}; expected {phrase(list(_PROFILES))}")
     try:
-        payload = parse_payload(raw, contract.limits if contract else USUAL_LIMITS)
+        value = parse_payload(raw, contract.limits if contract else USUAL_LIMITS)
     except MalformedPayload as error:
         rules = (contract or load_contract(next(iter(subjects())))).rules
         listed, omitted = _listed(
@@ -71,15 +90,25 @@ def check_payload(
         )
         name = contract.name if contract else None
         return Result(source, name, None, tuple(listed), is_json=False, omitted=omitted)
-    chosen = contract or choose_contract(payload)
+    chosen = contract or choose_contract(value)
     if chosen is None:
-        return Result(source, None, payload, (_no_subject(payload),))
+        return Result(source, None, value, (_no_subject(value),))
     name = chosen.name
-    found = list(_violations(payload, chosen, name, profile))
+    found = list(_violations(value, chosen, name, profile))
     if not found:
-        return Result(source, name, payload, ())
-    listed, omitted = _listed(found, payload)
-    return Result(source, name, payload, tuple(listed), omitted=omitted)
+        return Result(source, name, value, ())
+    listed, omitted = _listed(found, value)
+    return Result(source, name, value, tuple(listed), omitted=omitted)
+
+
+def _json(payload: object) -> bytes:
+    if isinstance(payload, str):
+        return payload.encode(errors="surrogatepass")  # which is no UTF-8, and is reported as such
+    if isinstance(payload, bytes | bytearray | memoryview):
+        return bytes(payload)
+    if isinstance(payload, Mapping):
+        return json_bytes(payload)
+    raise TypeError(f"a payload is bytes, a str or a mapping; found {type(payload).__name__}")
 
 
 def choose_contract(payload: object) -> Contract | None:
