@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from archiver.core.subjects import SCHEDULE_STREAM, stream_name
 from archiver.stores.s3.access import S3Access
 from contracts import BadInput
-from contracts.toolkit import NatsAccess, nearest
+from contracts.toolkit import NatsAccess, nearest, proxy_for
 
 _PREFIX = "ARCHIVER_"
 _NATS_NAME = r"^[^\s.*>/\\]+$"  # of streams and consumers; nats-py raises ValueError for others
@@ -105,7 +106,7 @@ class Settings(BaseSettings):
     @property
     def s3(self) -> S3Access:
         """How to reach the bucket."""
-        return S3Access(
+        access = S3Access(
             bucket=self.bucket,
             prefix=self.prefix,
             endpoint_url=self.endpoint_url,
@@ -117,6 +118,7 @@ class Settings(BaseSettings):
             read_timeout_s=self.store_timeout_s,
             connections=self.slots + 4,
         )
+        return replace(access, proxy=proxy_for(access.url, os.environ))
 
     @property
     def for_gc(self) -> Settings:

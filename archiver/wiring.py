@@ -54,15 +54,14 @@ async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIter
 
 
 def _driver(settings: Settings, access: S3Access) -> BlobStore:
-    if settings.store == "boto3":
+    if settings.store == "boto3" or access.proxy:  # boto3 alone speaks to proxies
         from archiver.stores.s3.boto3_store import Boto3Store
 
         return Boto3Store(access)
     if settings.store == "direct":
-        from archiver.stores.s3.direct import DirectStore, asks_a_proxy
+        from archiver.stores.s3.direct import DirectStore
 
-        if not asks_a_proxy(access):
-            return DirectStore(access)
+        return DirectStore(access)
     from archiver.stores.s3.obstore_s3 import ObstoreStore
 
     return ObstoreStore(access)

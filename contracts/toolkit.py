@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from contracts.event import BUNDLE_SOURCE, BundleInfo, spool_name
     from contracts.model.did_you_mean import nearest
     from contracts.model.identity import canonical_json
+    from contracts.model.proxies import Proxy, proxy_for
     from contracts.model.rfc3339 import InvalidTimestamp, format_rfc3339
     from contracts.model.strict_json import MalformedPayload, parse_payload
     from contracts.replay.plan.messages import REPLAY
@@ -39,6 +40,7 @@ _HOME = {
     "NatsAccess": "bus.access",
     "NatsServer": "bus.server",
     "NothingChecked": "errors",
+    "Proxy": "model.proxies",
     "REPLAY": "replay.plan.messages",
     "ServerDidNotStart": "errors",
     "Span": "cli.amounts",
@@ -54,6 +56,7 @@ _HOME = {
     "nearest": "model.did_you_mean",
     "parse_payload": "model.strict_json",
     "print_table": "cli.tables",
+    "proxy_for": "model.proxies",
     "publish_confirmed": "bus.connection",
     "run": "cli.run",
     "spool_name": "event",
@@ -73,6 +76,7 @@ __all__ = [
     "NatsAccess",
     "NatsServer",
     "NothingChecked",
+    "Proxy",
     "ServerDidNotStart",
     "Span",
     "Spool",
@@ -87,6 +91,7 @@ __all__ = [
     "nearest",
     "parse_payload",
     "print_table",
+    "proxy_for",
     "publish_confirmed",
     "run",
     "spool_name",

@@ -272,3 +272,29 @@ def test_a_credentials_file_that_is_not_there_is_told_with_its_variable(environm
 
     with pytest.raises(BadInput, match=r"NATS_CREDS names .*none\.creds, which is not a file"):
         nats_access()
+
+
+PROXY = "http://me:do-not-show-me@proxy.example:3128"
+
+
+@pytest.mark.parametrize(
+    ("variables", "endpoint", "variable"),
+    [
+        ({}, "https://store.example", None),
+        ({"HTTPS_PROXY": PROXY}, "https://store.example", "HTTPS_PROXY"),
+        ({"https_proxy": PROXY}, "", "https_proxy"),
+        ({"HTTPS_PROXY": PROXY}, "http://store.example:9000", None),
+        ({"ALL_PROXY": PROXY}, "http://store.example:9000", "ALL_PROXY"),
+        ({"HTTPS_PROXY": PROXY, "NO_PROXY": "*.example"}, "https://store.example", None),
+        ({"HTTPS_PROXY": PROXY, "NO_PROXY": "amazonaws.com"}, "", None),
+    ],
+)
+def test_the_store_is_reached_through_the_proxy_of_the_environment(
+    environment, variables: dict[str, str], endpoint: str, variable: str | None
+) -> None:
+    environment(AWS_ENDPOINT_URL_S3=endpoint, **variables)
+
+    access = load_settings().s3
+
+    assert (access.proxy.variable if access.proxy else None) == variable
+    assert SECRET not in f"{access!r} {access.where}"

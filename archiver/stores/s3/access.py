@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from contracts import KitError
+    from contracts.toolkit import Proxy
 
 
 _LONGEST_MESSAGE = 300  # a proxy's error page can be long
@@ -30,8 +31,9 @@ class S3Access:
     `endpoint_url` None means AWS itself. `prefix` has neither a leading nor a trailing slash; '' is the whole
     bucket. Without `access_key_id` the AWS chain applies (environment, profile, web identity, container,
     instance), through boto3 for every driver, so that all find the same identity. `ca_bundle` is a PEM file
-    for stores behind a private authority. `checksums` says whether a body's SHA-256 is sent as a header for the
-    store to verify; a few stores refuse it. Times are seconds; `connections` bounds how many are kept open.
+    for stores behind a private authority. `proxy` is the one that leads to the store. `checksums` says whether a
+    body's SHA-256 is sent as a header for the store to verify; a few stores refuse it. Times are seconds;
+    `connections` bounds how many are kept open.
     """
 
     bucket: str
@@ -42,6 +44,7 @@ class S3Access:
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
     ca_bundle: Path | None = None
+    proxy: Proxy | None = None
     checksums: bool = True
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 20.0
@@ -51,9 +54,15 @@ class S3Access:
         object.__setattr__(self, "prefix", self.prefix.strip("/"))
 
     @property
+    def url(self) -> str:
+        """The endpoint's URL."""
+        return self.endpoint_url or f"https://s3.{self.region}.amazonaws.com"
+
+    @property
     def where(self) -> str:
-        """The endpoint, for messages."""
-        return self.endpoint_url or f"AWS S3 in {self.region}"
+        """The endpoint and the way there, for messages."""
+        endpoint = self.endpoint_url or f"AWS S3 in {self.region}"
+        return f"{endpoint} through {self.proxy}" if self.proxy else endpoint
 
     @property
     def path_style(self) -> bool:

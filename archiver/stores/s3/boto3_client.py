@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -56,6 +57,7 @@ def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
                 # stores have kept as part of the object (seaweedfs #6548, boto3 #4435). Ours is a header.
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
+                proxies={urlsplit(access.url).scheme: access.proxy.url} if access.proxy else {},
                 ignore_configured_endpoint_urls=True,  # type: ignore[call-arg] # not in the stubs
                 s3={
                     "addressing_style": "path" if access.path_style else "virtual",

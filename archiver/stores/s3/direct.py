@@ -2,7 +2,7 @@
 
 Five requests for each event are most of a worker's CPU, and obstore answers each from another thread, a GET twice, and
 wakes the event loop every time. So what workers ask for (PUT, GET, HEAD) is signed and sent here; listings and
-deletions, which answer in XML, are obstore's, and so is everything where a proxy has to be asked.
+deletions, which answer in XML, are obstore's. Behind a proxy this client is not used: see `wiring`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from io import SEEK_END, BytesIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from archiver.core.errors import KeyMissing, StoreUnavailable
 from archiver.core.values import Stored
@@ -44,7 +43,7 @@ class DirectStore:
 
     def __init__(self, access: S3Access) -> None:
         self._access = access
-        endpoint = urlsplit(access.endpoint_url or f"https://s3.{access.region}.amazonaws.com")
+        endpoint = urlsplit(access.url)
         name, is_tls = endpoint.hostname or "", endpoint.scheme == "https"
         port = endpoint.port or (443 if is_tls else 80)
         if not access.path_style:
@@ -209,12 +208,6 @@ class _Request(NamedTuple):
 @lru_cache(maxsize=1)
 def _moment(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y%m%dT%H%M%SZ")
-
-
-def asks_a_proxy(access: S3Access) -> bool:
-    """Whether the environment (HTTPS_PROXY and its like) wants the store to be reached through a proxy."""
-    endpoint = urlsplit(access.endpoint_url or "https://amazonaws.com")
-    return bool({endpoint.scheme, "all"} & getproxies().keys()) and not proxy_bypass(endpoint.hostname or "")
 
 
 def _sendable(body: Body) -> bytes | File:

@@ -7,13 +7,15 @@ that does not may take a message again whose answer came too late, or was lost w
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from contracts.errors import BadInput, Unreachable
+from contracts.model.proxies import Proxy, proxy_for
 from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun
 from contracts.replay.send.sender import Recalled, SendOutcome, Settle, Status
 
@@ -68,9 +70,8 @@ class WebhookSender:
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers |= urllib3.make_headers(basic_auth=login)
-        self._pool: urllib3.PoolManager = urllib3.PoolManager(
-            maxsize=most, retries=False, timeout=urllib3.Timeout(target.timeout_s)
-        )
+        self._proxy = proxy_for(target.url, os.environ)
+        self._pool = _pool(self._proxy, maxsize=most, retries=False, timeout=urllib3.Timeout(target.timeout_s))
         self._threads = ThreadPoolExecutor(most, "webhook")
         self._free = asyncio.Semaphore(most)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -168,7 +169,9 @@ class WebhookSender:
                 "POST", self._url, body=message.payload, headers=headers, redirect=False, preload_content=False
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            return _Answer(0, _reason(error), reached=not isinstance(error, urllib3.exceptions.ConnectTimeoutError))
+            why = f"through {self._proxy}: {_reason(error)}" if self._proxy else _reason(error)
+            cause = error.original_error if isinstance(error, urllib3.exceptions.ProxyError) else error
+            return _Answer(0, why, reached=not isinstance(cause, urllib3.exceptions.ConnectTimeoutError))
         after_s = _after_s(answer) if answer.status in {_TOO_MANY, *_AGAIN} else None
         self._finish_reading(answer)
         return _Answer(answer.status, f"HTTP {answer.status}", after_s=after_s)
@@ -183,6 +186,15 @@ class WebhookSender:
         except Exception:  # noqa: BLE001 - the status is all that counts, and is known
             answer.close()
         answer.release_conn()
+
+
+def _pool(proxy: Proxy | None, **options: Any) -> urllib3.PoolManager:
+    import urllib3  # noqa: PLC0415
+
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    login = urllib3.make_headers(proxy_basic_auth=proxy.login) if proxy.login else None
+    return urllib3.ProxyManager(proxy.place, proxy_headers=login, **options)
 
 
 def _after_s(answer: urllib3.BaseHTTPResponse) -> float | None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,38 @@ def test_an_archiver_announces_nothing_to_a_webhook(receiver: Receiver, tmp_path
     folder = plan(receiver, tmp_path / "run", 1)
     with pytest.raises(BadInput, match="--await-archived needs a target that is NATS"):
         asyncio.run(execute(folder, access=Webhook(receiver.url), concurrency=1, await_archived_s=1))
+
+
+def test_a_webhook_is_reached_through_the_proxy_of_the_environment(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, target = write_plan(tmp_path / "plan", 3, "http://hook.example/hook", stream=None), Webhook(receiver.url)
+    monkeypatch.setenv("HTTP_PROXY", f"http://me:hunter2@127.0.0.1:{receiver.server_port}")
+
+    report = asyncio.run(execute(folder, access=replace(target, url="http://hook.example/hook"), concurrency=8))
+
+    assert report.confirmed == 3
+    assert {each["Host"] for each in receiver.requests} == {"hook.example"}
+    assert {each["Proxy-Authorization"] for each in receiver.requests} == {"Basic bWU6aHVudGVyMg=="}
+
+
+def test_an_exception_of_the_environment_reaches_a_webhook_without_the_proxy(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+    plan(receiver, tmp_path / "plan", 3)
+
+    assert send(receiver, tmp_path / "plan").confirmed == 3
+
+
+def test_a_proxy_that_cannot_be_reached_is_named_without_its_password(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://me:hunter2@127.0.0.1:1")
+    plan(receiver, tmp_path / "plan", 3)
+
+    with pytest.raises(Unreachable, match=r"through the proxy http://127\.0\.0\.1:1 \(HTTP_PROXY\)") as error:
+        send(receiver, tmp_path / "plan")
+
+    assert "hunter2" not in str(error.value)
