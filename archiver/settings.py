@@ -155,11 +155,13 @@ def nats_access() -> NatsAccess:
     """Read where NATS is from the environment.
 
     Raises:
-        BadInput: NATS_URL is not set, or a file that it needs is not there.
+        BadInput: nothing names a server, or a variable or context cannot be used.
     """
     access = NatsAccess.from_environment(os.environ)
     if access is None:
-        raise BadInput("NATS_URL is not set; expected the server, for example nats://127.0.0.1:4222")
+        raise BadInput(
+            "NATS_URL is not set; expected the server, for example nats://127.0.0.1:4222, or a context in NATS_CONTEXT"
+        )
     return access
 
 

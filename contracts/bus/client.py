@@ -1,4 +1,24 @@
-"""nats-py as we need it: it comes back for ever, speaks TLS where that was asked for, and its answers cost little."""
+"""nats-py with the behaviour that we need, and the one list of its private parts that we override or use.
+
+`pyproject.toml` bounds nats-py because of these. All are of `nats.aio.client.Client`; no other module uses any.
+
+`_reconnect_to_server_handler`, `options` after `connect`
+    Retry without limit and with growing waits, but only once connected. Upstream: nats.py #352, #645.
+`_process_err`, `_process_op_err`
+    Reconnect after an error of the server that nats-py closes for. Upstream: nats.py #1019.
+`_connect_command`, `_server_info`, `_current_server`
+    Send no password without TLS where TLS was asked for. No upstream issue found.
+`_transport._io_writer`, `_transport._bare_io_writer`
+    End a connection whose TLS handshake failed. Upstream: nats.py #718, #490.
+`_request_new_style`
+    A request costs one future, and not a task, a queue and a random token. No upstream issue found.
+`subscribe(future=...)` with an object that is no future
+    A message costs one call, and not a queue and a task. No upstream issue found.
+The order in which `flush` writes (`contracts.bus.connection.round_trip`)
+    Its PING overtakes commands that still wait to be written, so it is sent twice. No upstream issue found.
+The creds file reader (`contracts.bus.credentials`, through public parameters)
+    Line ends and indentation; a file without a JWT is read without end. Upstream: nats.py pull request 1020.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +46,15 @@ class NoTls(NatsError):
         return "TLS was asked for, and this server offers none"
 
 
+class NoInbox(NatsError):
+    """The server does not let us subscribe to where answers are sent."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"{why}\n  set NATS_INBOX_PREFIX to a prefix that this user may subscribe to")
+
+
 class LastingClient(Client):
-    """nats-py, which must neither give up nor speak plainly where TLS was asked for."""
+    """A client that reconnects indefinitely, and does not speak in the clear where TLS was asked for."""
 
     stays = False
     """Whether the first connection was made."""
@@ -38,9 +65,9 @@ class LastingClient(Client):
         self._questions: dict[str, asyncio.Future[Msg]] = {}
 
     def stay(self) -> None:
-        """From now on reconnect for ever, with waits that grow to two seconds, so that workers come back one by one.
+        """From now on reconnect indefinitely; waits grow to two seconds and differ between workers.
 
-        Given at the start, that would make nats-py retry a refused first connection instead of saying so.
+        Given at the start, that would make nats-py retry a refused first connection instead of reporting it.
         """
         self.stays = True
         self.options.update(max_reconnect_attempts=-1, reconnect_time_wait=0)
@@ -52,12 +79,17 @@ class LastingClient(Client):
         return following, longest * (0.5 + random.random() / 2)  # noqa: S311 - spreads workers, hides nothing
 
     async def leave_lame_duck(self) -> None:
-        """Go to another server before this one, which is about to stop, ends the connection; if there is another."""
+        """Change to another server, if there is one, before this one stops."""
         if len(self.servers) > 1:
             await self.force_reconnect()
 
     async def _process_err(self, err_msg: str) -> None:
-        """nats-py closes for good at any error of the server's: credentials that expired, too many connections."""
+        """Reconnect where nats-py would close for good: credentials that expired, too many connections."""
+        if _PERMISSION in err_msg.lower() and self._answers_to and self._answers_to.lower() in err_msg.lower():
+            refused = NoInbox(f"nats: {err_msg.strip(chr(39))}")
+            for question in self._questions.values():
+                if not question.done():
+                    question.set_exception(refused)
         if not self.stays or _PERMISSION in err_msg.lower():
             await super()._process_err(err_msg)
             return
@@ -68,12 +100,12 @@ class LastingClient(Client):
     def _connect_command(self) -> bytes:
         asked = self.options.get("tls") or (self._current_server and self._current_server.uri.scheme == "tls")
         # nats-py would send the password in plain text to a server that offers no TLS.
-        if asked and not self._server_info.get("tls_required"):
+        if asked and not self.options["tls_handshake_first"] and not self._server_info.get("tls_required"):
             raise NoTls
         return super()._connect_command()
 
     def abort(self) -> None:
-        """Drop the connection at once: after a handshake that failed, nats-py's `close` waits for ever."""
+        """Drop the connection at once: after a handshake that failed, nats-py's `close` does not return."""
         for name in ("_io_writer", "_bare_io_writer"):
             writer = getattr(self._transport, name, None)
             if writer is not None:
@@ -87,7 +119,7 @@ class LastingClient(Client):
         timeout: float = 1,  # noqa: ASYNC109 - nats-py's
         headers: dict[str, Any] | None = None,
     ) -> Msg:
-        """As nats-py does it, which draws each token from the system and hands each answer over by way of a task."""
+        """Send a request and wait for its answer, without nats-py's random token and task for each."""
         if self.is_draining_pubs:
             raise ConnectionDrainingError
         if not self._answers_to:
@@ -117,7 +149,7 @@ def _give_up(question: asyncio.Future[Msg]) -> None:
 
 
 class _Taker:
-    """What nats-py takes for the future of one answer, and gives every message of a subscription to."""
+    """Stands in for the future of one answer; nats-py passes it every message of a subscription."""
 
     __slots__ = ("set_result",)
 
@@ -129,8 +161,5 @@ class _Taker:
 
 
 async def listen(client: Client, subject: str, take: Callable[[Msg], None]) -> Subscription:
-    """Subscribe, and have `take` called with each message as it is read; it must neither raise nor take long.
-
-    nats-py's own callbacks cost a queue, a task and a turn of the event loop for each message.
-    """
+    """Subscribe, and call `take` with each message as it is read; it must neither raise nor take long."""
     return await client.subscribe(subject, future=cast("asyncio.Future[Msg]", _Taker(take)))

@@ -1,4 +1,4 @@
-"""Connect to NATS and publish with confirmation; the one module of `contracts` that knows the driver."""
+"""Connect to NATS, and publish with confirmation."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import nkeys
 from nats.aio.client import Client
 from nats.errors import AuthorizationError, NoRespondersError
 from nats.errors import Error as NatsError
@@ -20,6 +18,7 @@ from nats.js.errors import APIError, ServiceUnavailableError
 
 from contracts.bus.access import NatsAccess
 from contracts.bus.client import LastingClient, NoTls
+from contracts.bus.credentials import CredsFile, read_seed
 from contracts.errors import BadInput, Unreachable
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class Confirmation:
 
 
 async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0, **callbacks: Any) -> Client:
-    """Connect, or say soon why not; once connected, reconnect for ever.
+    """Connect, or report soon why not; once connected, reconnect indefinitely.
 
     `callbacks` are nats-py's own: error_cb, disconnected_cb, reconnected_cb, closed_cb.
 
@@ -47,25 +46,28 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
     failures: deque[Exception] = deque(maxlen=1)
 
     async def remember(error: Exception) -> None:
-        failures.append(error)  # it says why, where the client itself only says "no servers available"
+        failures.append(error)  # the reason, where the client itself only reports "no servers available"
         if not client.stays and isinstance(error, _LASTING):
             raise error  # nats-py would try until the time is up
         if report is not None:
             await report(error)
 
-    _require_usable(access)
     servers, login = access.login()
     client = LastingClient()
     report: ErrorCallback | None = callbacks.pop("error_cb", None)
+    options = {
+        **login,
+        **_key_login(access),
+        "tls": _tls_context(access),
+        "tls_handshake_first": access.tls_first,
+        "inbox_prefix": access.inbox_prefix,
+    }
     try:
         await asyncio.wait_for(
             client.connect(
                 servers,
-                **login,
+                **options,
                 name=name,
-                user_credentials=str(access.creds_file) if access.creds_file else None,
-                nkeys_seed=str(access.nkey_seed_file) if access.nkey_seed_file else None,
-                tls=_context(access.ca_file) if access.ca_file else None,
                 connect_timeout=int(timeout_s),
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
@@ -79,8 +81,8 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
         )
     except (NatsError, OSError, TimeoutError, ValueError) as error:
         client.abort()
-        raise Unreachable("NATS", access.place, _reason(failures[-1] if failures else error)) from None
-    # Given at once, these would make nats-py retry a refused first connection for ever instead of saying so.
+        why = _first_reason(failures[-1] if failures else error, access)
+        raise Unreachable("NATS", access.place, why) from None
     client.stay()
     return client
 
@@ -88,34 +90,43 @@ async def connect_nats(access: NatsAccess, *, name: str, timeout_s: float = 5.0,
 _LASTING = (ssl.SSLError, AuthorizationError, NoTls)
 
 
-def _require_usable(access: NatsAccess) -> None:
-    """Look into the files: nats-py reads one that is not a creds file for ever."""
+def _key_login(access: NatsAccess) -> dict[str, Any]:
     if access.creds_file:
-        lines = access.creds_file.read_bytes().split(b"\n")
-        starts = {kind: index for index, line in enumerate(lines) for kind in _CREDS if b"BEGIN " + kind in line}
-        following = [lines[at + 1] for at in starts.values() if at + 1 < len(lines)]
-        if len(following) < len(_CREDS) or not _is_seed(lines[starts[_CREDS[1]] + 1]):
-            raise BadInput(f"{access.creds_file} is not a NATS credentials file")
-    if access.nkey_seed_file and not _is_seed(access.nkey_seed_file.read_bytes()):
-        raise BadInput(f"{access.nkey_seed_file} holds no nkey seed; expected one line that starts with SU")
+        creds = CredsFile(access.creds_file)
+        return {"user_jwt_cb": creds.jwt, "signature_cb": creds.sign}
+    return {"nkeys_seed_str": read_seed(access.nkey_seed_file)} if access.nkey_seed_file else {}
 
 
-_CREDS = (b"NATS USER JWT", b"USER NKEY SEED")
-
-
-def _is_seed(raw: bytes) -> bool:
+def _tls_context(access: NatsAccess) -> ssl.SSLContext | None:
+    """Return a context with our own authority and certificate; None leaves the system's authorities to nats-py."""
+    if not (access.ca_file or access.cert_file):
+        return None
     try:
-        nkeys.from_seed(bytearray(raw.strip()))
-    except (nkeys.NkeysError, ValueError):
-        return False
-    return True
-
-
-def _context(ca_file: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=access.ca_file)
     except ssl.SSLError:
-        raise BadInput(f"{ca_file} holds no certificate of an authority; expected PEM") from None
+        raise BadInput(f"{access.ca_file} holds no certificate of an authority; expected PEM") from None
+    except OSError as error:
+        raise BadInput(f"cannot read {access.ca_file}: {error.strerror}") from None
+    if access.cert_file:
+        files = f"the certificate {access.cert_file} with the key {access.key_file}"
+        try:
+            context.load_cert_chain(access.cert_file, access.key_file, password="")  # else OpenSSL asks the terminal
+        except ssl.SSLError as error:
+            why = "they do not belong together" if "MISMATCH" in str(error) else "expected PEM, the key not encrypted"
+            raise BadInput(f"cannot use {files}: {why}") from None
+        except OSError as error:
+            raise BadInput(f"cannot read {files}: {error.strerror}") from None
+    return context
+
+
+def _first_reason(error: Exception, access: NatsAccess) -> str:
+    """Return why the first connection failed, with what would help where a setting is the likely cause."""
+    why = _reason(error)
+    if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in str(error):
+        return "the server asks for a certificate of ours: NATS_CERT and NATS_KEY"
+    if not access.tls_first and (isinstance(error, TimeoutError) or "expecting INFO" in why):
+        return f"{why}; a server that expects TLS first needs NATS_TLS_FIRST=true"
+    return why
 
 
 async def publish_confirmed(

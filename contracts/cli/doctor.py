@@ -20,7 +20,9 @@ _EXTRAS: Final = {"nats": "nats", "generate": "hypothesis", "http": "schemathesi
 
 
 @click.command()
-@click.option("--nats", "url", metavar="URL", help="NATS server to reach.  [default: $NATS_URL]")
+@click.option(
+    "--nats", "url", metavar="URL", help="NATS server to reach.  [default: $NATS_URL, or the context of `nats`]"
+)
 def doctor(url: str | None) -> Exit:
     """Say which contracts are installed, what this machine can do, and what it can reach.
 
@@ -48,7 +50,7 @@ def _doctor_nats(url: str | None) -> Exit:
 
     access = NatsAccess.from_environment(os.environ, url=url)
     if access is None:
-        click.echo("NATS: not named (--nats URL or NATS_URL)")
+        click.echo("NATS: not named (--nats URL, NATS_URL or NATS_CONTEXT)")
         return Exit.OK
     try:
         for line in asyncio.run(look_around(access, [f"{subject}" for subject in subjects()])):

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 
@@ -95,10 +94,10 @@ def _from_nats(
 ) -> Iterator[Found]:
     from contracts.replay.events.nats_source import Listening, Slice, listen, read_slice
 
-    parts = urlsplit(url)
-    subject = parts.path.removeprefix("/")
-    access = NatsAccess.from_environment(os.environ, url=parts._replace(path="").geturl())
-    assert access is not None
+    subject = url.partition("://")[2].partition("/")[2]
+    access = NatsAccess.from_environment(os.environ, url=url)
+    if access is None:
+        raise BadInput("nothing names a NATS server; expected nats://HOST:PORT/SUBJECT, NATS_URL or NATS_CONTEXT")
     if stream is not None:
         if idle_s is not None:
             raise BadInput("--until-idle is for a subject that is listened to; a stream ends where it ends now")

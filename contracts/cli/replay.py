@@ -94,7 +94,9 @@ _NEEDS: Final = {
 @click.option("--since", type=When(), help="Of the stream, from this day, time, or long ago (2h) on.")
 @click.option("--from-seq", type=click.IntRange(min=1), metavar="N", help="Of the stream, from this sequence on.")
 @click.option("--until", type=When(), help="Of the stream, only what came before this time.")
-@click.option("--nats", "url", metavar="URL", help="Server of --from-stream.  [default: $NATS_URL]")
+@click.option(
+    "--nats", "url", metavar="URL", help="Server of --from-stream.  [default: $NATS_URL, or the context of `nats`]"
+)
 @click.option("--subject", metavar="PATTERN", help="Only what was seen on this subject; '*' and '>' as in NATS.")
 @click.option("--invalid", is_flag=True, help="Events that break their contract, too; the boundary's rules hold.")
 @click.option("--rewrite", is_flag=True, help="Move occurred_at: the latest to now, the gaps as they are.")
@@ -389,7 +391,9 @@ def _stream(given: Mapping[str, Any], environment: Mapping[str, str]) -> _Source
 
     access = NatsAccess.from_environment(environment, url=given["url"])
     if access is None:
-        raise BadInput("no NATS server is named for --from-stream\n  give --nats nats://host:4222, or set NATS_URL")
+        raise BadInput(
+            "no NATS server is named for --from-stream\n  give --nats nats://host:4222, or set NATS_URL or NATS_CONTEXT"
+        )
     part = Slice(
         given["stream"],
         since=given["since"],

@@ -7,28 +7,39 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, time
+from functools import reduce
+from itertools import accumulate
+from math import isfinite
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from contracts.config.discovery import find_config_file, parse_toml, read_text
 from contracts.errors import BadInput
 from contracts.model.did_you_mean import nearest
 from contracts.model.violation import show
 
+if TYPE_CHECKING:
+    import jsonschema_rs
+
 SCHEMA_FILE: Final = Path(__file__).parent / "contracts.schema.json"
 """JSON Schema 2020-12 of the configuration, for editors and for this module."""
 
 Table = TypeVar("Table")
 
-_VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_KINDS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
-    "string": (str, "text"),
-    "integer": (int, "a whole number"),
-    "number": ((int, float), "a number"),
-    "array": (list, "a list"),
-    "object": (dict, "a table"),
+_VARIABLE: Final = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_URL: Final = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
+_LOGIN: Final = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*://)?(?P<login>[^/?#]*)@")
+_URLS: Final = frozenset({"url", "uri"})
+_PHRASES: Final = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "array": "a list",
+    "object": "a table",
 }
 
 
@@ -61,6 +72,7 @@ class TargetConfig:
     url: str = field(repr=False)
     stream: str | None = None
     prefix: str | None = None
+    context: str | None = None
     creds: str | None = None
     nkey: str | None = None
     ca: str | None = None
@@ -151,7 +163,7 @@ def parse_config(text: str, path: Path, environment: Mapping[str, str]) -> Confi
     if path.name == "pyproject.toml":
         tool = document.get("tool")
         document = tool.get("contracts", {}) if isinstance(tool, dict) else {}
-    problems = list(_problems(document, json.loads(SCHEMA_FILE.read_bytes()), ""))
+    problems = _problems(document)
     if problems:
         listed = "\n  ".join(problems)
         raise BadInput(f"{path} cannot be used:\n  {listed}\n  every key: contracts schema config")
@@ -161,67 +173,124 @@ def parse_config(text: str, path: Path, environment: Mapping[str, str]) -> Confi
     return Config(path=path, emitters=emitters, targets=targets, **_substituted(values, environment, str(path)))
 
 
-def _problems(value: object, schema: Mapping[str, Any], at: str) -> Iterator[str]:
-    """Hold a value against the part of JSON Schema that `contracts.schema.json` uses."""
-    kind, phrase = _KINDS[schema["type"]]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        yield f"{at or 'the document'}: found {show(value)}, expected {phrase}"
-    elif isinstance(value, dict):
-        yield from _table_problems(value, schema, at)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _problems(item, schema["items"], f"{at}[{index}]")
-    elif isinstance(value, str) and value not in schema.get("enum", [value]):
-        near = nearest(value, schema["enum"])
-        hint = f"; did you mean {near!r}?" if near else ""
-        yield f"{at}: found {show(value)}, expected one of {', '.join(schema['enum'])}{hint}"
-    elif isinstance(value, int | float):
-        if "minimum" in schema and not value >= schema["minimum"]:
-            yield f"{at}: found {show(value)}, expected at least {schema['minimum']}"
-        if "exclusiveMinimum" in schema and not value > schema["exclusiveMinimum"]:
-            yield f"{at}: found {show(value)}, expected more than {schema['exclusiveMinimum']}"
+def _problems(document: Any) -> list[str]:
+    """Validate against `contracts.schema.json`, and describe each error in the words of a TOML file."""
+    import jsonschema_rs  # noqa: PLC0415 - only where there is a configuration
+
+    schema = json.loads(SCHEMA_FILE.read_bytes())
+    errors = list(jsonschema_rs.Draft202012Validator(schema).iter_errors(_as_json(document)))
+    of_another_type = {tuple(each.instance_path) for each in errors if each.kind.name == "type"}
+    return [
+        problem
+        for each in errors
+        if each.kind.name == "type" or tuple(each.instance_path) not in of_another_type
+        for problem in _described(each, document, schema)
+    ]
 
 
-def _table_problems(table: Mapping[str, Any], schema: Mapping[str, Any], at: str) -> Iterator[str]:
-    known, others = schema.get("properties", {}), schema["additionalProperties"]
-    for name, item in table.items():
-        inside = f"{at}.{name}" if at else name
-        if name in known:
-            yield from _problems(item, known[name], inside)
-        elif others:
-            yield from _problems(item, others, inside)
-        else:
-            near = nearest(name, known)
-            yield f"unknown key {inside!r}" + (f"; did you mean {near!r}?" if near else f"; known: {', '.join(known)}")
-    for name in schema.get("required", ()):
-        if name not in table:
-            yield f"no {f'{at}.{name}'!r}; expected {known[name]['description']}"
+def _as_json(value: Any) -> Any:
+    """Return a TOML value as JSON has it: dates, times, NaN and infinity are none, and match no type."""
+    match value:
+        case dict():
+            return {name: _as_json(each) for name, each in value.items()}
+        case list():
+            return [_as_json(each) for each in value]
+        case date() | time():
+            return None
+        case float() if not isfinite(value):
+            return None
+    return value
+
+
+def _described(error: jsonschema_rs.ValidationError, document: Any, schema: Any) -> list[str]:
+    value = reduce(lambda inside, token: inside[token], error.instance_path, document)
+    *_, table, rule = accumulate(error.schema_path, lambda inside, token: inside[token], initial=schema)
+    known = table.get("properties", {})
+    match error.kind.name:
+        case "additionalProperties":
+            listed = f"; known: {', '.join(known)}"
+            unknown = [each for each in value if each not in known]
+            return [
+                f"unknown key {_place([*error.instance_path, each])!r}{_hint(each, known) or listed}"
+                for each in unknown
+            ]
+        case "required":
+            missing = error.kind.as_dict()["property"]
+            at = _place([*error.instance_path, missing])
+            return [f"no {at!r}; expected {known[missing]['description']}"]
+        case "type":
+            expected = _PHRASES[rule]
+        case "enum":
+            expected = f"one of {', '.join(rule)}{_hint(str(value), rule)}"
+        case "minimum":
+            expected = f"at least {rule}"
+        case "exclusiveMinimum":
+            expected = f"more than {rule}"
+        case other:
+            expected = f"{rule!r} ({other})"
+    return [f"{_place(error.instance_path) or 'the document'}: found {_shown(value)}, expected {expected}"]
+
+
+def _place(path: Sequence[str | int]) -> str:
+    return "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in path).removeprefix(".")
+
+
+def _hint(value: str, known: Iterable[str]) -> str:
+    near = nearest(value, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def _shown(value: object) -> str:
+    return f"the date or time {value}" if isinstance(value, date | time) else show(value)
 
 
 def _substituted(values: Mapping[str, Any], environment: Mapping[str, str], where: str) -> dict[str, Any]:
-    unset: dict[str, None] = {}
+    variables = _Variables(environment)
+    result = {name: variables.url(value) if name in _URLS else variables.fill(value) for name, value in values.items()}
+    if variables.unset:
+        listed = ", ".join(f"${{{name}}}" for name in variables.unset)
+        raise BadInput(f"{where} names variables that are not set: {listed}\n  set them, or write $${{ for a plain ${{")
+    return result
 
-    def variable(match: re.Match[str]) -> str:
-        name = match[1]
-        if name is None:
-            return "${"
-        if name not in environment:
-            unset[name] = None
-        return environment.get(name, "")
 
-    def fill(value: Any) -> Any:
+class _Variables:
+    """Fills `${NAME}`s, and notes the names that are not set."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.unset: dict[str, None] = {}
+
+    def fill(self, value: Any) -> Any:
         match value:
             case str():
-                return _VARIABLE.sub(variable, value)
+                return self._text(value)
             case tuple():
-                return tuple(fill(each) for each in value)
+                return tuple(map(self.fill, value))
             case dict():
-                return {name: fill(each) for name, each in value.items()}
-            case _:
-                return value
+                return {name: self.fill(each) for name, each in value.items()}
+        return value
 
-    filled = {name: fill(value) for name, value in values.items()}
-    if unset:
-        listed = ", ".join(f"${{{name}}}" for name in unset)
-        raise BadInput(f"{where} names variables that are not set: {listed}\n  set them, or write $${{ for a plain ${{")
-    return filled
+    def url(self, text: str) -> str:
+        """Fill a URL; user and password are percent-encoded, so that they may hold any character."""
+        scheme = _URL.match(text)
+        if scheme is None:
+            return self._text(text)
+        servers = text.split(",") if scheme[1] in {"nats", "tls"} else [text]
+        return ",".join(map(self._server, servers))
+
+    def _server(self, text: str) -> str:
+        login = _LOGIN.match(text)
+        start, end = login.span("login") if login else (0, 0)
+        quoted = self._text(text[start:end], lambda value: quote(value, safe=""))
+        return text[:start] + quoted + self._text(text[end:])
+
+    def _text(self, text: str, encode: Callable[[str], str] = str) -> str:
+        def variable(match: re.Match[str]) -> str:
+            name = match[1]
+            if name is None:
+                return "${"
+            if name not in self._environment:
+                self.unset[name] = None
+            return encode(self._environment.get(name, ""))
+
+        return _VARIABLE.sub(variable, text)

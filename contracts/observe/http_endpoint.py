@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from contracts.errors import BadInput, Unreachable
-from contracts.model.secrets import mask
+from contracts.model.url import endpoint
 from contracts.model.violation import Violation, show
 from contracts.observe.observation import Observation, Observed, broken
 
@@ -36,7 +36,7 @@ def observe_http(url: str, openapi: str | None, *, timeout_s: float) -> Observed
         Unreachable: nothing answers there.
         BadInput: not a URL, or the OpenAPI document cannot be read or does not describe the endpoint.
     """
-    where = mask(url)
+    where = endpoint(url)
     started_at = datetime.now(UTC)
     try:
         answers, behaviour = _driven(url, openapi, timeout_s) if openapi else _plain(url, timeout_s)
@@ -90,7 +90,7 @@ def _driven(url: str, openapi: str, timeout_s: float) -> tuple[list[bytes], list
     try:
         operation, base_url = _operation(schemathesis.openapi.from_dict(document), url)
     except schemathesis.errors.SchemathesisError as error:
-        raise BadInput(f"cannot use the OpenAPI document {openapi}: {_first_lines(error)}") from None
+        raise BadInput(f"cannot use the OpenAPI document {endpoint(openapi)}: {_first_lines(error)}") from None
     deadline = time.monotonic() + timeout_s
     answers: dict[bytes, None] = {}
     found: dict[str, Violation] = {}
@@ -133,9 +133,10 @@ def _document(openapi: str, timeout_s: float) -> dict[str, Any]:
             raw = Path(openapi).read_bytes()
         document = json.loads(raw)
     except (OSError, ValueError) as error:
-        raise BadInput(f"cannot read the OpenAPI document {openapi}: {error}\n  expected JSON") from None
+        why = _reason(error) if isinstance(error, OSError) else "it is not JSON"
+        raise BadInput(f"cannot read the OpenAPI document {endpoint(openapi)}: {why}\n  expected JSON") from None
     if not isinstance(document, dict) or "openapi" not in document:
-        raise BadInput(f"{openapi} is not an OpenAPI document: it has no 'openapi' version")
+        raise BadInput(f"{endpoint(openapi)} is not an OpenAPI document: it has no 'openapi' version")
     return document
 
 

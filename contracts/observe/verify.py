@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +20,7 @@ from contracts.errors import BadInput
 from contracts.fixtures.corpus import ROOT
 from contracts.model.identity import event_key
 from contracts.model.secrets import mask
+from contracts.model.url import endpoint, origin
 from contracts.model.violation import Severity, Violation, show
 from contracts.observe.command import observe_command, run_trigger
 from contracts.observe.files import observe_files
@@ -33,11 +33,8 @@ from contracts.rules.registry import Contract
 if TYPE_CHECKING:  # `contracts verify-emitter cmd:…` works without the extra `nats`
     from contracts.bus.access import NatsAccess
 
-_CREDENTIALS = re.compile(r"//[^/@]*@")
-
-_PREPARE_WITHIN_S: Final = (
-    30.0  # an emitter's own limit may be shorter, and is no limit for the program it is compared with
-)
+_PREPARE_WITHIN_S: Final = 30.0
+"""Of the program that an emitter is compared with; the emitter's own limit may be shorter."""
 SCHEMES: Final = ("cmd", "nats", "tls", "file", "http", "https", "py", "-")
 
 
@@ -81,9 +78,19 @@ class Emitter:
         """Whether it is run once for each scenario: it has `{placeholders}` to fill, or is a callable."""
         return self.scheme == "py" or "{" in (self.trigger or "") or (self.scheme != "file" and "{" in self.uri)
 
+    @property
+    def shown(self) -> str:
+        """The URI as it may be shown; without the credentials of a URL."""
+        if self.scheme in {"http", "https"}:
+            return endpoint(self.uri)
+        if self.scheme in {"nats", "tls"}:
+            place = self.nats.place if self.nats else origin(self.uri)
+            return f"{place}/{self.uri.partition('://')[2].partition('/')[2]}"
+        return self.uri
+
     def reproduce(self, scenario: Scenario | None) -> str:
         """The command that makes one check alone."""
-        words = ["contracts", "verify-emitter", _CREDENTIALS.sub("//***@", self.uri)]
+        words = ["contracts", "verify-emitter", self.shown]
         if scenario is not None:
             words += ["--scenario", scenario.name]
             if not scenario.folder.is_relative_to(ROOT):
@@ -96,7 +103,7 @@ class Emitter:
             "--ca": self.nats and self.nats.ca_file,
             "--trigger": self.trigger,
             "--program": self.program,
-            "--openapi": self.openapi,
+            "--openapi": self.openapi and endpoint(self.openapi),
             "--stream": self.stream,
             "--from-seq": self.from_sequence,
         }
@@ -147,19 +154,19 @@ def _url(uri: str, placeholders: Mapping[str, str]) -> str:
         if not unknown:
             return uri.format_map(quoted)
     except ValueError as error:
-        raise BadInput(f"cannot read the URL {mask(uri)!r}: {error}") from None
+        raise BadInput(f"cannot read the URL {endpoint(uri)!r}: {error}") from None
     known = ", ".join(f"{{{name}}}" for name in quoted) or "none: no scenario was given"
-    raise BadInput(f"nothing fills {{{min(unknown)}}} in {mask(uri)!r}\n  known here: {known}")
+    raise BadInput(f"nothing fills {{{min(unknown)}}} in {endpoint(uri)!r}\n  known here: {known}")
 
 
 def _observe_subject(emitter: Emitter, placeholders: Mapping[str, str]) -> Observed:
     from contracts.observe.nats_subject import Watch, observe_subject  # noqa: PLC0415 - needs an extra
 
-    assert emitter.nats is not None
-    server, slash, subject = emitter.uri.partition("://")[2].partition("/")
-    if not slash or not subject:
-        raise BadInput(f"{mask(emitter.uri)!r} names no subject; expected nats://HOST:PORT/SUBJECT")
-    access = replace(emitter.nats, url=f"{emitter.scheme}://{server}")
+    if emitter.nats is None:
+        raise BadInput("nothing names a NATS server; expected nats://HOST:PORT/SUBJECT, NATS_URL or NATS_CONTEXT")
+    subject = emitter.uri.partition("://")[2].partition("/")[2]
+    if not subject:
+        raise BadInput(f"{emitter.shown!r} names no subject; expected nats://HOST:PORT/SUBJECT")
     watch = Watch(
         subject=subject,
         timeout_s=emitter.timeout_s,
@@ -168,7 +175,7 @@ def _observe_subject(emitter: Emitter, placeholders: Mapping[str, str]) -> Obser
         stream=emitter.stream,
         from_sequence=emitter.from_sequence,
     )
-    return observe_subject(access, watch, _trigger(emitter, placeholders))
+    return observe_subject(emitter.nats, watch, _trigger(emitter, placeholders))
 
 
 def _trigger(emitter: Emitter, placeholders: Mapping[str, str]) -> Callable[[], list[Violation]] | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contracts.errors import BadInput
+from contracts.model.url import origin
 
 PLAN: Final = "plan.jsonl"
 """The plan's name in the folder of its run."""
@@ -30,9 +31,9 @@ _HEADER_BYTES: Final = 4096
 class ReplayRun:
     """One replay as a whole.
 
-    `target` is the name in the configuration; `url` holds no credentials; `stream` is the JetStream stream that has
-    to take the messages, None for core NATS and webhooks. `lasts_s` is how long the shape of the traffic takes at
-    least, in seconds: 0 means as fast as it goes. `seed` is what its chances were drawn by, where there were any.
+    `target` is the name in the configuration; `url` is scheme, host and port only; `stream` is the JetStream stream
+    that has to take the messages, None for core NATS and webhooks. `lasts_s` is how long the schedule takes at least,
+    in seconds: 0 means as fast as possible. `seed` seeds its random choices, where there are any.
     """
 
     run_id: str
@@ -43,6 +44,10 @@ class ReplayRun:
     lasts_s: float
     created_at: str
     seed: int | None = None
+
+    def is_for(self, place: str) -> bool:
+        """Return whether the plan was made for this place; one of an earlier release holds a webhook's path, too."""
+        return place in {self.url, origin(self.url)}
 
 
 @dataclass(frozen=True, slots=True)

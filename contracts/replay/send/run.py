@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from contracts.bus.access import NatsAccess
 from contracts.errors import BadInput
 from contracts.model.rfc3339 import format_rfc3339
+from contracts.model.url import origin
 from contracts.replay.plan.messages import Outgoing, ReplayRun, read_messages, read_run
 from contracts.replay.send.journal import Journal
 from contracts.replay.send.pacer import Pacer
@@ -43,8 +44,8 @@ async def execute(
         Unreachable: the target cannot be reached, or takes nothing of this run; resume it later.
     """
     run = read_run(folder)
-    if access.place != run.url:
-        raise BadInput(f"the plan in {folder} is for {run.url}, and {run.target} is {access.place} now")
+    if not run.is_for(access.place):
+        raise BadInput(f"the plan in {folder} is for {origin(run.url)}, and {run.target} is {access.place} now")
     if await_archived_s is not None and isinstance(access, Webhook):
         raise BadInput("--await-archived needs a target that is NATS: an archiver announces nothing to a webhook")
     with Journal(folder, run, progress) as journal:

@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from contracts.errors import BadInput, Unreachable
 from contracts.model.proxies import Proxy, proxy_for
+from contracts.model.url import origin
 from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun
 from contracts.replay.send.sender import Recalled, SendOutcome, Settle, Status
 
@@ -30,10 +31,10 @@ _MOST_BYTES: Final = 1 << 16  # of an answer; a longer one costs its connection
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where a webhook is, and what it asks for.
+    """Where a webhook is, and the headers that it needs.
 
-    `url` may hold user and password, and `headers` credentials: show `place` instead. `timeout_s` is how long it may
-    be silent, in seconds; `waits_s` how long to wait before each further try.
+    `url` and `headers` may hold credentials: show `place` instead. `timeout_s` is how long it may be silent, in
+    seconds; `waits_s` how long to wait before each further try.
     """
 
     url: str = field(repr=False)
@@ -43,9 +44,8 @@ class Webhook:
 
     @property
     def place(self) -> str:
-        """The URL without user, password and query."""
-        parts = urlsplit(self.url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        """Scheme, host and port: path and query of a webhook are often its password."""
+        return origin(self.url)
 
 
 class _Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from contracts.bus.access import NatsAccess
@@ -21,6 +21,8 @@ from contracts.replay.send.webhook import Webhook
 _PREFIX: Final = re.compile(r"(?:[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*\.)*")
 _SUBJECT: Final = re.compile(r"[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*(?:\.[^\s.*>\x00-\x1f\x7f]+)*")
 _FILES: Final = {"creds": "NATS_CREDS", "nkey": "NATS_NKEY_FILE", "ca": "NATS_CA"}
+_SHARED: Final = frozenset({*_FILES.values(), "NATS_CERT", "NATS_KEY", "NATS_INBOX_PREFIX", "NATS_TLS_FIRST"})
+"""What a target without a context takes from the environment; passwords and tokens are not among it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,13 @@ def find_target(config: Config, name: str, environment: Mapping[str, str]) -> Ta
         if name not in config.targets:
             raise _unknown(config, name)
         return _target(config, name, config.target(name, environment), environment)
-    wanted = _place(name)
+    wanted = _address(name)
     for known, table in config.targets.items():
         # Only what the environment can fill is compared; a variable that is missing here may be another target's.
         filled = config.target(known, environment) if _can_fill(config, known, environment) else table
-        if _place(filled.url) == wanted:
+        if wanted is not None and _address(filled.url) == wanted:
             return _target(config, known, config.target(known, environment), environment)
-    raise _unknown(config, wanted or "this URL")
+    raise _unknown(config, wanted.place if wanted else "this URL")
 
 
 def same_target(config: Config, run: ReplayRun, environment: Mapping[str, str]) -> Target:
@@ -71,10 +73,10 @@ def same_target(config: Config, run: ReplayRun, environment: Mapping[str, str]) 
         BadInput: it is not in the list any more, or is another place now.
     """
     target = find_target(config, run.target, environment)
-    if (target.place, target.stream) != (run.url, run.stream):
+    if not run.is_for(target.place) or target.stream != run.stream:
         raise BadInput(
-            f"the target {run.target!r} is another place now: {target.place}, stream {target.stream},"
-            f" and the run was begun to {run.url}, stream {run.stream}\n  begin a new replay"
+            f"the target {run.target!r} is another place now: {target.place}, stream {target.stream};"
+            f" the run was begun to {run.url}, stream {run.stream}\n  begin a new replay"
         )
     return target
 
@@ -122,23 +124,52 @@ def _target(config: Config, name: str, table: TargetConfig, environment: Mapping
         raise BadInput(
             f"{where}.prefix: {prefix!r} cannot stand before a subject\n  expected a text such as 'staging.', or ''"
         )
-    if urlsplit(table.url).scheme in {"http", "https"}:
-        if not urlsplit(table.url).hostname:
-            raise BadInput(f"{where}.url names no host; expected http(s)://host[:port]/path")
-        unfit = [key for key in ("stream", *_FILES) if getattr(table, key) is not None]
+    if _is_webhook(table.url):
+        unfit = [key for key in ("stream", "context", *_FILES) if getattr(table, key) is not None]
         if unfit:
-            raise BadInput(
-                f"{where} is a webhook, which has no {', '.join(unfit)}\n  take it out, or give a nats:// URL"
-            )
-        return Target(name, None, prefix, Webhook(table.url, table.headers))
+            raise BadInput(f"{where} is a webhook, which has no {', '.join(unfit)}\n  remove it, or give a nats:// URL")
+        return Target(name, None, prefix, _webhook(where, table))
     if table.headers:
-        raise BadInput(f"{where}.headers are for a webhook, and this is none\n  take them out")
+        raise BadInput(f"{where}.headers are for a webhook, and this is none\n  remove them")
+    return Target(name, table.stream, prefix, _nats(config, where, table, environment))
+
+
+def _webhook(where: str, table: TargetConfig) -> Webhook:
+    hook = Webhook(table.url, table.headers)
+    if not hook.place.startswith(("http://", "https://")):
+        raise BadInput(
+            f"{where}.url names no host; expected http(s)://host[:port]/path, with / ? # @ : in a user or password"
+            " percent-encoded"
+        )
+    values = {f"{where}.url": table.url} | {f"{where}.headers.{name}": text for name, text in table.headers.items()}
+    for place, value in values.items():
+        if value != value.strip() or not value.isprintable():
+            kind = "ends with a line break or a space" if value.rstrip() != value else "has a control character in it"
+            raise BadInput(f"{place} {kind}\n  remove it; the value is not shown")
+    return hook
+
+
+def _nats(config: Config, where: str, table: TargetConfig, environment: Mapping[str, str]) -> NatsAccess:
+    """Read the access to a NATS target: a login of the environment's own server is not sent to another one."""
+    if not table.url.partition("://")[2].strip("/") and "://" in table.url and table.context is None:
+        raise BadInput(f"{where}.url names no server; expected nats://host:port, or a context")
     files = {variable: getattr(table, key) for key, variable in _FILES.items()}
-    told = {variable: str(config.resolve(path)) for variable, path in files.items() if path is not None}
-    access = NatsAccess.from_environment({**environment, **told}, url=table.url)
-    if access is None:
+    own = {variable: str(config.resolve(path)) for variable, path in files.items() if path is not None}
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith("NATS_") or (name in _SHARED and table.context is None)
+    }
+    if table.context is not None:
+        own["NATS_CONTEXT"] = table.context
+    if not table.url:
         raise BadInput(f"{where}.url is empty; expected nats://host:port, or http(s)://…")
-    return Target(name, table.stream, prefix, access)
+    try:
+        access = NatsAccess.from_environment(kept | own, url=table.url)
+    except BadInput as error:
+        raise BadInput(f"{where}: {error}") from None
+    assert access is not None, "the URL, or the context, names a server"
+    return access
 
 
 def _can_fill(config: Config, name: str, environment: Mapping[str, str]) -> bool:
@@ -149,12 +180,24 @@ def _can_fill(config: Config, name: str, environment: Mapping[str, str]) -> bool
     return True
 
 
-def _place(url: str) -> str | None:
-    """Return a URL without credentials, None where it is none that a target can have."""
+class _Address(NamedTuple):
+    """What tells one target from another, without credentials; only `place` may be shown."""
+
+    place: str
+    path: str
+
+
+def _address(url: str) -> _Address | None:
+    """Return what a URL points at, None where it is none that a target can have."""
+    if _is_webhook(url):
+        hook = Webhook(url)
+        return _Address(hook.place, urlsplit(url).path) if "://" in hook.place else None
     try:
-        if urlsplit(url).scheme in {"http", "https"}:
-            return Webhook(url).place
         access = NatsAccess.from_environment({}, url=url)
-    except (BadInput, ValueError):
+    except BadInput:
         return None
-    return access.place if access else None
+    return _Address(access.place, "") if access else None
+
+
+def _is_webhook(url: str) -> bool:
+    return url.lower().startswith(("http://", "https://"))

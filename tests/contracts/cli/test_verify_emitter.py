@@ -213,8 +213,29 @@ def test_credentials_of_a_url_reach_no_report_and_no_message(
     assert "hunter2" not in str((silent, gone, nowhere, unknown))
 
 
-def test_a_command_that_reproduces_carries_no_credentials() -> None:
-    assert Emitter("nats://me:hunter2@h:1/x").reproduce(None) == "contracts verify-emitter 'nats://***@h:1/x'"
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("nats://me:hunter2@h:1/x", "nats://h:1/x"),
+        ("http://me:hunter2@h/agents/coach?sig=hunter2#hunter2", "'http://h/agents/coach?***'"),
+        ("http://me:hu@nter2@h:80", "http://h:80"),
+        ("http://me:1/hunter2@h", "'a URL without a host'"),
+    ],
+)
+def test_a_command_that_reproduces_carries_no_credentials(uri: str, shown: str) -> None:
+    assert Emitter(uri).reproduce(None) == f"contracts verify-emitter {shown}"
+
+
+@pytest.mark.parametrize("report", ["text", "json"])
+@pytest.mark.parametrize("password", ["hunter2", "hunter2/abc", "12/hunter2", "1#hunter2", "hu@hunter2"])
+@pytest.mark.parametrize("scheme", ["http", "nats", "tls"])
+def test_no_way_to_write_a_password_into_a_uri_shows_it(
+    scheme: str, password: str, report: str, run_contracts: RunContracts
+) -> None:
+    uri = f"{scheme}://me:{password}@127.0.0.1:9/x" + ("?key=hunter2" if scheme == "http" else "")
+    status, out, err = run_contracts("verify-emitter", uri, "--report", report, "--openapi", f"{uri}&hunter2")
+    assert status in {2, 4}
+    assert "hunter2" not in out + err
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "5", ""])

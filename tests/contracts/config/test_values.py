@@ -42,6 +42,7 @@ url = "nats://${USER}@bus"
 stream = "STAGING"
 prefix = ""
 creds = "staging.creds"
+context = "staging"
 nkey = "staging.nk"
 ca = "ca.pem"
 headers = {Authorization = "Bearer ${TOKEN}"}
@@ -79,6 +80,7 @@ def test_every_key_is_read() -> None:
         stream="STAGING",
         prefix="",
         creds="staging.creds",
+        context="staging",
         nkey="staging.nk",
         ca="ca.pem",
         headers={"Authorization": "Bearer t"},
@@ -113,11 +115,18 @@ def test_the_schema_for_editors_names_exactly_the_keys_that_are_read() -> None:
         ("[targets.a]\nstream = 'S'", "no 'targets.a.url'; expected nats://HOST:PORT"),
         ("[targets.a]\nurl = 'nats://bus'\nprefx = ''", "unknown key 'targets.a.prefx'; did you mean 'prefix'?"),
         ("[targets.a]\nurl = 'nats://bus'\nprefix = false", "targets.a.prefix: found false, expected text"),
+        ("contract = 1979-05-27", "contract: found the date or time 1979-05-27, expected text"),
+        ("select = [07:32:00]", "select[0]: found the date or time 07:32:00, expected text"),
+        ("[emitters.a]\nuri = '-'\ntimeout = nan", "emitters.a.timeout: found the number NaN, expected a number"),
+        ("[emitters.a]\nuri = '-'\ntimeout = inf", "emitters.a.timeout: found the number Infinity, expected a number"),
+        ("profile = 5", "profile: found the number 5, expected text"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_the_nearest_and_by_the_schema_too(text: str, says: str) -> None:
     assert says in refusal(text)
-    assert not jsonschema_rs.Draft202012Validator(SCHEMA).is_valid(tomllib.loads(text))
+    assert not jsonschema_rs.Draft202012Validator(SCHEMA).is_valid(
+        json.loads(json.dumps(tomllib.loads(text), default=id))
+    )
 
 
 def test_every_problem_is_told_at_once() -> None:
@@ -136,6 +145,45 @@ def test_variables_that_are_not_set_are_named_all_at_once() -> None:
     told = refusal('waivers = "${DIR}/w.toml"\nreports = ["junit=${OUT}/x.xml", "${DIR}"]')
 
     assert "${DIR}, ${OUT}" in told
+
+
+AWKWARD = "hunter2/abc@:?#% é,&=+[]"
+ENCODED = "hunter2%2Fabc%40%3A%3F%23%25%20%C3%A9%2C%26%3D%2B%5B%5D"
+
+
+@pytest.mark.parametrize(
+    ("template", "filled"),
+    [
+        ("nats://${U}:${P}@bus:4222", f"nats://me:{ENCODED}@bus:4222"),
+        ("nats://${P}@bus", f"nats://{ENCODED}@bus"),
+        ("tls://${U}:${P}@a:1,tls://${U}:${P}@b:2", f"tls://me:{ENCODED}@a:1,tls://me:{ENCODED}@b:2"),
+        ("nats://${U}:${P}@a:1, b:2", f"nats://me:{ENCODED}@a:1, b:2"),
+        ("nats://x-${U}:${P}-y@${HOST}:4222/${S}", f"nats://x-me:{ENCODED}-y@bus:4222/a.b"),
+        ("https://${U}:${P}@hooks/T/${S}?k=${S}", f"https://me:{ENCODED}@hooks/T/a.b?k=a.b"),
+        ("https://hooks/@${S},${U}@x", "https://hooks/@a.b,me@x"),
+        ("${URL}", "nats://me:hunter2%40@bus"),
+        ("nats://literal:p%40ss@${HOST}", "nats://literal:p%40ss@bus"),
+        ("nats://$${U}:${U}@bus", "nats://${U}:me@bus"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["targets", "emitters"])
+def test_a_user_or_password_that_is_filled_into_a_url_is_percent_encoded(kind: str, template: str, filled: str) -> None:
+    environment = {"U": "me", "P": AWKWARD, "HOST": "bus", "S": "a.b", "URL": "nats://me:hunter2%40@bus"}
+    if kind == "targets":
+        assert config(f"[targets.a]\nurl = '{template}'").target("a", environment).url == filled
+    else:
+        assert config(f"[emitters.a]\nuri = '{template}'").emitter("a", environment).uri == filled
+
+
+def test_a_password_in_a_command_or_a_header_is_filled_in_as_it_is() -> None:
+    read = config(
+        "[emitters.a]\nuri = 'cmd:curl https://u:${P}@h'\ntrigger = 'x ${P}'\nenv = {A = 'https://u:${P}@h'}\n"
+        "[targets.b]\nurl = 'http://h'\nheaders = {Authorization = 'Bearer ${P}'}"
+    )
+    emitter, target = read.emitter("a", {"P": AWKWARD}), read.target("b", {"P": AWKWARD})
+    assert emitter.uri == f"cmd:curl https://u:{AWKWARD}@h"
+    assert (emitter.trigger, emitter.env) == (f"x {AWKWARD}", {"A": f"https://u:{AWKWARD}@h"})
+    assert target.headers == {"Authorization": f"Bearer {AWKWARD}"}
 
 
 def test_the_variables_of_an_emitter_are_asked_for_only_when_it_is_observed() -> None:

@@ -205,7 +205,7 @@ def test_a_webhook_has_a_plan_too(staging: Staging, run_contracts: RunContracts)
     status, out, err = run_contracts("replay", "http://127.0.0.1:9/prepared", "--from-file", "-", stdin=lines(2))
 
     assert (status, err, staging.place in out) == (0, "", False)
-    assert "where     staging: http://127.0.0.1:9/prepared\n" in out
+    assert "where     staging: http://127.0.0.1:9\n" in out
 
 
 @pytest.mark.usefixtures("rehearsal")

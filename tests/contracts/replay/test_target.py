@@ -197,3 +197,83 @@ def test_a_run_is_resumed_only_to_the_place_that_it_was_begun_to(changes: dict[s
     assert same_target(config, ReplayRun(**begun, **others), ENVIRONMENT).name == "staging"  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=r"is another place now|is no target"):
         same_target(config, ReplayRun(**(begun | changes), **others), ENVIRONMENT)  # type: ignore[arg-type]
+
+
+SECRET_PLACES = [
+    "https://hooks.example/T000/B000/SECRETSECRET",
+    "https://hooks.example/?token=SECRETSECRET",
+    "https://u:SECRETSECRET@hooks.example/T000?a=SECRETSECRET#SECRETSECRET",
+]
+
+
+@pytest.mark.parametrize("url", SECRET_PLACES)
+def test_of_a_webhook_only_scheme_host_and_port_are_shown(url: str) -> None:
+    hook = find("x", f"[targets.x]\nurl = '{url}'")
+    assert hook.place == "https://hooks.example"
+    assert "SECRET" not in repr(hook) + hook.place
+
+
+def test_two_webhooks_of_one_host_are_told_apart_by_their_path() -> None:
+    text = "[targets.a]\nurl = 'https://h/SECRET1'\n[targets.b]\nurl = 'https://h/SECRET2?x=1'"
+    assert find("https://h/SECRET2", text).name == "b"
+    with pytest.raises(BadInput) as caught:
+        find("https://h/SECRET3", text)
+    assert str(caught.value).startswith("https://h is no target in")
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        ('url = "https://me:hunter2/x@hooks"', "names no host"),
+        ('url = "https://me:12/hunter2@hooks"', "names no host"),
+        ('url = "https://me:12#hunter2@hooks"', "names no host"),
+        ('url = "https://[::1"', "names no host"),
+        ('url = "https://hooks:hunter2"', "names no host"),
+        ('url = "https://hooks/hunter2\\n"', "url ends with a line break"),
+        ('url = "https://hooks/hun\\nter2"', "url has a control character"),
+        (
+            'url = "https://hooks"\nheaders = {Authorization = "Bearer hunter2\\n"}',
+            "Authorization ends with a line break",
+        ),
+        ('url = "https://hooks"\nheaders = {X = "hunter2\\r\\nEvil: 1"}', "X has a control character"),
+        ('url = "nats://me:hunter2/x@bus"', "an '@' behind its first host"),
+        ('url = "nats://me:12/hunter2@bus"', "an '@' behind its first host"),
+        ('url = "ws://me:hunter2@bus"', "is a WebSocket URL, which is not supported"),
+        ('url = "nats:///"', "names no server"),
+        ('url = "nats://bus"\ncontext = "nowhere"', "no NATS context 'nowhere'"),
+        ('url = "https://bus"\ncontext = "x"', "is a webhook, which has no context"),
+    ],
+)
+def test_a_url_whose_password_would_be_read_as_something_else_is_refused(table: str, complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint) as caught:
+        find("x", f"[targets.x]\n{table}")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_of_the_environments_own_server_is_not_sent_to_a_target(tmp_path: Path) -> None:
+    (tmp_path / "nats" / "context").mkdir(parents=True)
+    for name in ("production", "staging"):
+        text = f'{{"url": "nats://bus.{name}", "user": "w", "password": "of-{name}", "inbox_prefix": "_IN"}}'
+        (tmp_path / "nats" / "context" / f"{name}.json").write_text(text)
+    (tmp_path / "nats" / "context.txt").write_text("production")
+    environment = {
+        "NATS_URL": "nats://w:hunter2@bus.production",
+        "NATS_USER": "w",
+        "NATS_PASSWORD": "hunter2",
+        "NATS_TOKEN": "hunter2",
+        "NATS_CONTEXT": "production",
+        "NATS_INBOX_PREFIX": "_OURS",
+        "XDG_CONFIG_HOME": str(tmp_path),
+    }
+    plain = find("x", '[targets.x]\nurl = "nats://bus.staging"', environment).access
+    named = find("x", '[targets.x]\nurl = "nats://bus.staging"\ncontext = "staging"', environment).access
+
+    assert plain == NatsAccess("nats://bus.staging", inbox_prefix="_OURS")
+    assert named == NatsAccess("nats://bus.staging", user="w", password="of-staging", inbox_prefix="_IN")
+
+
+def test_a_run_to_a_webhook_that_an_earlier_release_began_is_resumed() -> None:
+    run = ReplayRun("r", "x", "https://hooks.example/T000", None, 1, 0.0, "2026-06-17T12:00:00Z")
+    config = parse_config("[targets.x]\nurl = 'https://hooks.example/T000'", Path("contracts.toml"), {})
+    assert same_target(config, run, {}).name == "x"
