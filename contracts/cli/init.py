@@ -31,6 +31,7 @@ jobs:
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
+      # Not on PyPI: install a wheel, or 'kaizen-event-kit[nats] @ git+https://HOST/REPOSITORY@TAG'.
       - run: pip install 'kaizen-event-kit[nats]'
       # Annotations and the step summary come unasked. Exit status 1: contract broken; 3: the emitter said nothing.
       - run: contracts verify-emitter --report junit=contracts.xml

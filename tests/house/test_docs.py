@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import click.testing
@@ -183,3 +185,15 @@ def test_the_readme_is_short_and_names_every_page() -> None:
 
     assert len(readme.split()) <= 1000
     assert not sorted(page for page in PAGES if page.startswith("docs/") and f"({page})" not in readme)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/gate-an-emitter.md"])
+def test_check_prints_what_the_page_shows(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = json.loads((ROOT / "fixtures/kaizen.schedule.prepared/1/valid/spec-example.json").read_bytes())
+    Path("event.json").write_text(json.dumps(example | {"cadence": "fortnightly"}), "utf-8")
+
+    done = click.testing.CliRunner().invoke(contracts, ["check", "event.json"], standalone_mode=False)
+
+    assert done.return_value == Exit.BROKEN
+    assert f"```text\n{done.output}```" in read(page)
