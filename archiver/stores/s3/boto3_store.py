@@ -76,6 +76,10 @@ class Boto3Store:
                 yield chunk
         finally:
             body.close()
+        if length is None:  # in chunks, which urllib3 checks, or to the end of the connection
+            with refusals(self._access, "read", key):
+                head = partial(self._client.head_object, Bucket=self._access.bucket, Key=self._access.full_key(key))
+                length = (await self._in_thread(head)).get("ContentLength", received)
         if received != length:
             raise StoreUnavailable(f"read {key}", f"{received} of {length} bytes arrived")
 

@@ -22,7 +22,7 @@ from archiver.core.errors import KeyMissing, StoreUnavailable
 from archiver.core.values import Stored
 from archiver.stores.s3.access import refusal, require_digest, told_in
 from archiver.stores.s3.credentials import RenewingCredentials
-from archiver.stores.s3.http1 import File, Host, NoAnswer
+from archiver.stores.s3.http1 import Exchange, File, Host, NoAnswer
 from archiver.stores.s3.sigv4 import NOTHING_SHA256, path_of, signed
 
 if TYPE_CHECKING:
@@ -76,21 +76,26 @@ class DirectStore:
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """Stream an object; see `BlobStore.read`."""
         connection, answer = await self._ask("read", key, _Request("GET", key))
+        received = 0
         try:
             if answer.status != 200:
                 raise self._refused("read", key, answer)
-            if answer.length is None:
-                raise StoreUnavailable(f"read {key}", "the answer does not tell how long the object is")
             if answer.body:
+                received = len(answer.body)
                 yield answer.body
             elif answer.is_large:
                 async for piece in connection.pieces(self._access.read_timeout_s):
+                    received += len(piece)
                     for start in range(0, len(piece), _CHUNK_BYTES):
                         yield piece[start : start + _CHUNK_BYTES]
         except NoAnswer as error:
             raise self._unanswered("read", key, error) from error
         finally:
             self._server.give_back(connection)
+        if answer.ends_with_connection:
+            length = (await self._whole("read", key, _Request("HEAD", key))).length
+            if length not in {None, received}:
+                raise StoreUnavailable(f"read {key}", f"{received} of {length} bytes arrived")
 
     async def holds(self, key: str) -> bool:
         """Ask for an object's metadata; see `BlobStore.holds`."""
@@ -146,7 +151,7 @@ class DirectStore:
         if self._access.checksums:
             headers["x-amz-checksum-sha256"] = b64encode(bytes.fromhex(sha256)).decode()
         answer = await self._whole(verb, key, _Request("PUT", key, headers, sent, sha256))
-        return Stored(version_id=answer.headers.get("x-amz-version-id"))
+        return Stored(version_id=answer.header("x-amz-version-id"))
 
     async def _whole(self, verb: str, what: str, request: _Request) -> Answer:
         """Make an exchange whose answer is small; `verb` and `what` are for the error that a refusal stands for."""
@@ -172,22 +177,19 @@ class DirectStore:
         )
         length = f"content-length: {size}\r\n" if request.method == "PUT" else ""
         head = f"{request.method} {path} HTTP/1.1\r\n{lines}{length}user-agent: kaizen-event-kit\r\n\r\n"
+        exchange = Exchange(
+            head.encode(),
+            body,
+            expects_body=request.method != "HEAD",
+            within_s=access.patience_s(size),
+            silence_s=access.read_timeout_s,
+            # A lost create may have been done: sent again it would meet itself, and report another writer's key.
+            is_repeatable="if-none-match" not in request.headers,
+        )
         try:
-            connection = await self._server.connection()
-            try:
-                answer = await connection.ask(
-                    head.encode(),
-                    body,
-                    expects_body=request.method != "HEAD",
-                    within_s=access.patience_s(size),
-                    silence_s=access.read_timeout_s,
-                )
-            except BaseException:
-                connection.close()
-                raise
+            return await self._server.exchange(exchange)
         except NoAnswer as error:
             raise self._unanswered(verb, what, error) from error
-        return connection, answer
 
     def _refused(self, verb: str, what: str, answer: Answer) -> KitError:
         code, message = told_in(answer.body.decode("utf-8", "replace"))

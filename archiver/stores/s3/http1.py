@@ -1,50 +1,57 @@
-"""HTTP/1.1 to one host on kept connections, for little CPU a request: what `direct_s3.py` speaks.
+"""HTTP/1.1 to one host on kept connections, for little CPU a request; the client beneath `direct.py`.
 
-A request goes out in one write, a file in pieces. Its answer is taken whole where it is small, and otherwise read no
-faster than it is used. Every wait is bounded, nothing is tried twice, and a connection on which anything was left
-undone is not used again.
+A request goes out in one write, a file in pieces. A small answer is returned whole; a large one is read no faster
+than it is used. Every wait is bounded, and a connection on which anything was left undone is not used again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import BinaryIO, NamedTuple
 
-from httptools import HttpParserError, HttpResponseParser
+from aiohappyeyeballs import AddrInfoType, start_connection
 
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import AsyncIterator, Iterator
-    from typing import BinaryIO
+from archiver.stores.s3.http1_parser import AnswerParser, Malformed
 
-_WHOLE_BYTES = 1 << 20  # an answer of up to so many bytes is taken whole
-_AHEAD_BYTES = 1 << 19  # of a larger one, what is read before it is asked for
-_READ = {b"content-length", b"x-amz-version-id"}
-_PIECE_BYTES = 1 << 20  # of a file, what is read and sent at once
+_WHOLE_BYTES = 1 << 20  # an answer of at most so many bytes is returned whole
+_AHEAD_BYTES = 1 << 19  # bytes of a larger one that are read before they are used
+_PIECE_BYTES = 1 << 20  # bytes of a file that are read and sent at once
+_NEXT_ADDRESS_AFTER_S = 0.25  # RFC 8305, "Connection Attempt Delay"
 
 
 class NoAnswer(Exception):
     """There is no whole answer; says why."""
 
 
+class HungUp(NoAnswer):
+    """The other side closed the connection before it answered a single byte."""
+
+
 @dataclass(slots=True)
 class Answer:
-    """What came back: `headers` has those that somebody reads; `body` is the whole of it, unless it `is_large`."""
+    """A final answer. `body` is whole, unless it `is_large`: then it comes from `Connection.pieces`."""
 
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
+    status: int
+    head: bytes
+    """The header lines, each ended by a line feed."""
     body: bytes = b""
     is_large: bool = False
-    """Whether the body is still to come: from `Connection.pieces`."""
+    length: int | None = None
+    """What Content-Length announces; None without one."""
+    ends_with_connection: bool = False
+    """Whether only the end of the connection marks the end of the body: a body cut short looks the same."""
 
-    @property
-    def length(self) -> int | None:
-        """What the answer says of its body, in bytes."""
-        told = self.headers.get("content-length", "")
-        return int(told) if told.isascii() and told.isdigit() else None
+    def header(self, name: str) -> str | None:
+        """Return the value of the first header of this name, which is in lower case; None where there is none."""
+        lines = b"\n" + self.head
+        at = lines.lower().find(f"\n{name}:".encode())
+        return lines[at + len(name) + 2 :].partition(b"\n")[0].strip().decode("latin-1") if at >= 0 else None
 
 
 class Connection(asyncio.Protocol):
@@ -53,10 +60,10 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
-        self._parser: HttpResponseParser
-        self._answer = Answer()
-        self._expects_body = False
+        self._parser = AnswerParser()
         self._is_over = self._is_sent = True
+        self._is_large = False
+        self._was_heard = False
         self._pieces: deque[bytes] = deque()
         self._bytes = 0  # in the pieces
         self._error: NoAnswer | None = None
@@ -77,14 +84,15 @@ class Connection(asyncio.Protocol):
         `within_s` bounds the whole, `silence_s` how long nothing of a file may be taken.
 
         Raises:
+            HungUp: the connection was closed, and nothing of an answer had come.
             NoAnswer: the connection broke, the time was over, or what came is not HTTP/1.1.
             OSError: the file cannot be read.
         """
-        self._parser, self._answer = HttpResponseParser(self), Answer()
-        self._expects_body, self._is_over = expects_body, False
+        self._parser = AnswerParser(expects_body=expects_body)
+        self._is_over = self._is_large = self._was_heard = False
         self._bytes = 0
         self._is_clean = False  # until the answer is whole
-        self._is_sent = isinstance(body, bytes)  # or as good as: what is small is read by every store
+        self._is_sent = isinstance(body, bytes)  # or as good as: every store reads what is small
         timer = self._loop.call_later(within_s, self._fail, f"no answer within {within_s:.1f} s")
         try:
             if isinstance(body, bytes):
@@ -92,14 +100,16 @@ class Connection(asyncio.Protocol):
             else:
                 self._transport.write(head)
                 await self._send(body, silence_s)
-            while not (self._is_over or self._answer.is_large):
+            while not (self._is_over or self._is_large):
                 await self._something()
         finally:
             timer.cancel()
-        if not self._answer.is_large:
-            self._answer.body = b"".join(self._pieces)
+        parser = self._parser
+        answer = Answer(parser.status, parser.head, b"", self._is_large, parser.length, parser.ends_with_connection)
+        if not answer.is_large:
+            answer.body = b"".join(self._pieces)
             self._pieces.clear()
-        return self._answer
+        return answer
 
     async def pieces(self, silence_s: float) -> AsyncIterator[bytes]:
         """Return the body of a large answer; `silence_s` bounds each wait for more.
@@ -165,16 +175,47 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         self._is_over = True
-        self._is_clean = self._parser.should_keep_alive() and self._is_sent
+        self._is_clean = self._parser.is_reusable and self._is_sent
         self._wake()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.BaseProtocol."""
         self._transport = transport  # type: ignore[assignment] # a Transport: it was made for a stream
 
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        self._was_heard = True
+        if self._is_over:
+            self.close()  # nobody asked for this, and the next answer could not be told from it
+            return
+        try:
+            body = self._parser.feed(data)
+        except Malformed as error:
+            self._fail(str(error))
+            return
+        if body:
+            self._pieces.append(body)
+            self._bytes += len(body)
+        if self._parser.is_over:
+            self._end()
+        elif self._is_large:
+            if self._bytes >= _AHEAD_BYTES:
+                self._transport.pause_reading()
+            self._wake()
+        elif self._bytes > _WHOLE_BYTES or (self._parser.status and (self._parser.length or 0) > _WHOLE_BYTES):
+            self._is_large = True
+            self._wake()
+
+    def eof_received(self) -> None:
+        """See asyncio.Protocol."""
+        if self._parser.ends_with_connection and not self._is_over:
+            self._parser.end()
+            self._end()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.BaseProtocol."""
-        self._error = self._error or NoAnswer(str(exc or "the connection was closed before the answer was whole"))
+        kind = NoAnswer if self._was_heard else HungUp
+        self._error = self._error or kind(str(exc or "the connection was closed before the answer was whole"))
         self._is_clean = False
         self._wake()
 
@@ -188,66 +229,29 @@ class Connection(asyncio.Protocol):
             self._drained.set_result(None)
         self._drained = None
 
-    def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
-        if self._is_over:
-            self.close()  # nobody asked for this, and the next answer could not be told from it
-            return
-        try:
-            self._parser.feed_data(data)
-        except HttpParserError as error:
-            self._fail(f"what came is not HTTP/1.1: {error}")
-
-    def on_message_begin(self) -> None:
-        """See httptools."""
-        if self._is_over:
-            self.close()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """See httptools."""
-        name = name.lower()
-        if name in _READ:
-            self._answer.headers[name.decode()] = value.decode("latin-1")
-
-    def on_headers_complete(self) -> None:
-        """See httptools."""
-        self._answer.status = self._parser.get_status_code()
-        if self._answer.status < 200:  # 100 Continue and its like, which nobody asked for
-            return
-        if not self._expects_body:
-            self._end()
-        elif (self._answer.length or 0) > _WHOLE_BYTES:
-            self._answer.is_large = True
-            self._wake()
-
-    def on_body(self, body: bytes) -> None:
-        """See httptools."""
-        if self._is_over:
-            self.close()
-            return
-        self._pieces.append(body)
-        self._bytes += len(body)
-        if self._answer.is_large:
-            if self._bytes >= _AHEAD_BYTES:
-                self._transport.pause_reading()
-            self._wake()
-        elif self._bytes > _WHOLE_BYTES:
-            self._fail("the answer is long, and tells no length")
-
-    def on_message_complete(self) -> None:
-        """See httptools."""
-        if self._answer.status < 200:
-            self._answer = Answer()
-        elif not self._is_over:
-            self._end()
-
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A body that is not held in memory: so many bytes from where the file stands."""
+    """A body that is not held in memory: so many bytes from the start of a seekable file."""
 
     file: BinaryIO
     size_bytes: int
+
+
+class Exchange(NamedTuple):
+    """A request as it is sent. `within_s` and `silence_s` are those of `Connection.ask`.
+
+    `is_repeatable` says that it does no harm to send it twice; `is_single` that it must not be sent twice, not even
+    where the first attempt met a connection that the other side had closed.
+    """
+
+    head: bytes
+    body: bytes | File
+    expects_body: bool
+    within_s: float
+    silence_s: float
+    is_repeatable: bool = True
+    is_single: bool = False
 
 
 @dataclass(slots=True)
@@ -262,26 +266,51 @@ class Host:
     idle_s: float = 60.0  # firewalls forget a silent connection, the first of them after minutes, and tell nobody
     _free: list[tuple[float, Connection]] = field(default_factory=list)
 
+    async def exchange(self, request: Exchange) -> tuple[Connection, Answer]:
+        """Send a request and return its answer with the connection, which is to be given back.
+
+        A kept connection that the other side has closed meanwhile is found out by using it: then the request is sent
+        once more, on a new one. What must be sent once only goes on a new one from the start.
+
+        Raises:
+            NoAnswer: there is no whole answer.
+            OSError: the file cannot be read.
+        """
+        kept = None if request.is_single else self._kept()
+        if kept is not None:
+            try:
+                return kept, await self._asked(kept, request)
+            except HungUp:
+                if not request.is_repeatable:
+                    raise
+            if isinstance(request.body, File):
+                request.body.file.seek(0)
+        connection = await self.connection()
+        return connection, await self._asked(connection, request)
+
     async def connection(self) -> Connection:
-        """Return a connection for one exchange; give it back.
+        """Return a new connection.
 
         Raises:
             NoAnswer: there is none to be had.
         """
+        place = f"{self.name}:{self.port}"
         loop = asyncio.get_running_loop()
-        while self._free:
-            since_s, connection = self._free.pop()
-            if connection.is_reusable and loop.time() - since_s < self.idle_s:
-                return connection
-            connection.close()
         try:
             async with asyncio.timeout(self.connect_timeout_s):
-                _, made = await loop.create_connection(Connection, self.name, self.port, ssl=self.tls)
+                addresses = await _addresses(self.name, self.port)
+                sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER_S)
+                try:
+                    _, made = await loop.create_connection(
+                        Connection, sock=sock, ssl=self.tls, server_hostname=self.name if self.tls else None
+                    )
+                except BaseException:
+                    sock.close()
+                    raise
         except TimeoutError:
-            raise NoAnswer(f"no connection to {self.name}:{self.port} within {self.connect_timeout_s:.1f} s") from None
-        except OSError as error:  # ssl.SSLError is one
-            why = "refused" if isinstance(error, ConnectionRefusedError) else error.strerror or error
-            raise NoAnswer(f"no connection to {self.name}:{self.port}: {why}") from error
+            raise NoAnswer(f"no connection to {place} within {self.connect_timeout_s:.1f} s") from None
+        except (OSError, RuntimeError) as error:  # ssl.SSLError is the first; uvloop raises the second
+            raise NoAnswer(f"no connection to {place}: {_why(error)}") from error
         return made
 
     def give_back(self, connection: Connection) -> None:
@@ -295,3 +324,37 @@ class Host:
         """Close all that are kept."""
         while self._free:
             self._free.pop()[1].close()
+
+    def _kept(self) -> Connection | None:
+        now_s = asyncio.get_running_loop().time()
+        while self._free:
+            since_s, connection = self._free.pop()
+            if connection.is_reusable and now_s - since_s < self.idle_s:
+                return connection
+            connection.close()
+        return None
+
+    async def _asked(self, connection: Connection, request: Exchange) -> Answer:
+        try:
+            return await connection.ask(
+                request.head,
+                request.body,
+                expects_body=request.expects_body,
+                within_s=request.within_s,
+                silence_s=request.silence_s,
+            )
+        except BaseException:
+            connection.close()
+            raise
+
+
+async def _addresses(name: str, port: int) -> Sequence[AddrInfoType]:
+    return await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "refused"
+    if isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"}:
+        return f"what answers does not speak TLS ({error.reason}); its endpoint begins with http://"
+    return getattr(error, "strerror", None) or str(error)

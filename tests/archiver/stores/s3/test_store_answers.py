@@ -13,6 +13,8 @@ import pytest
 
 from archiver.core.errors import BucketMissing, BundleRefused, KeyMissing, KeyTaken, StoreRefuses, StoreUnavailable
 from archiver.stores.s3.access import S3Access
+from archiver.stores.s3.boto3_store import Boto3Store
+from archiver.stores.s3.direct import DirectStore
 from archiver.stores.s3.obstore_s3 import ObstoreStore
 from tests.support.drivers import SECRET, every_driver, opened, refused_at_every_call
 from tests.support.store_calls import create, read, replace
@@ -22,24 +24,28 @@ if TYPE_CHECKING:
 
 
 class _Scripted(socketserver.StreamRequestHandler):
-    """Answers every request with the same bytes, then closes the connection."""
+    """Answers every request with the same bytes, or those for its method, then closes the connection."""
 
     def handle(self) -> None:
         length = 0
+        method = self.rfile.readline().split(b" ")[0].decode()
         while line := self.rfile.readline().strip():
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
             if line.lower() == b"expect: 100-continue":
                 self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.rfile.read(length)
-        if self.server.answer is None:  # type: ignore[attr-defined] # see `answering`
+        answer = self.server.answer  # type: ignore[attr-defined] # see `answering`
+        if isinstance(answer, dict):
+            answer = answer[method]
+        if answer is None:
             self.rfile.read()  # silence, until the client gives up
         else:
-            self.wfile.write(self.server.answer)  # type: ignore[attr-defined]
+            self.wfile.write(answer)
 
 
 @contextmanager
-def answering(answer: bytes | None) -> Iterator[S3Access]:
+def answering(answer: bytes | dict[str, bytes] | None) -> Iterator[S3Access]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Scripted) as server:
         server.answer = answer  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -137,10 +143,10 @@ def test_a_deletion_that_is_refused_inside_a_success_is_refused() -> None:
             b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nETag: "a"\r\nConnection: close\r\n\r\nshort',
             StoreUnavailable,
         ),
-        (b'HTTP/1.1 200 OK\r\nETag: "a"\r\nConnection: close\r\n\r\nof no stated length', StoreUnavailable),
+        (b'HTTP/1.1 200 OK\r\nETag: "a"\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n', StoreUnavailable),
         (b"", StoreUnavailable),
     ],
-    ids=["no such key", "404 of a proxy", "cut short", "no length", "hangs up"],
+    ids=["no such key", "404 of a proxy", "cut short", "no last chunk", "hangs up"],
 )
 def test_a_read_that_is_not_whole_is_never_taken_for_whole(driver: type, answer: bytes, error: type[Exception]) -> None:
     async def steps(access: S3Access) -> None:
@@ -149,6 +155,37 @@ def test_a_read_that_is_not_whole_is_never_taken_for_whole(driver: type, answer:
 
     with answering(answer) as access, pytest.raises(error):
         asyncio.run(steps(access))
+
+
+CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(b"1\r\n%c\r\n" % each for each in b"whole") + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("driver", [Boto3Store, DirectStore])
+@pytest.mark.parametrize("size", [None, 5, 6])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n" + CHUNKS,
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n" + CHUNKS,
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nwhole",
+        b"HTTP/1.0 200 OK\r\n\r\nwhole",
+    ],
+    ids=["in chunks", "after an interim answer", "to the end of the connection", "HTTP/1.0"],
+)
+def test_an_object_without_stated_length_is_read_to_its_end(driver: type, answer: bytes, size: int | None) -> None:
+    length = b"" if size is None else b"Content-Length: %d\r\n" % size
+    answers = {"GET": answer, "HEAD": b"HTTP/1.1 200 OK\r\nConnection: close\r\n" + length + b"\r\n"}
+
+    async def steps(access: S3Access) -> bytes:
+        async with opened(driver, access) as store:
+            return await read(store, "blobs/a.md")
+
+    with answering(answers) as access:
+        if size == 6 and b"chunked" not in answer:  # nothing else would show that it was cut short
+            with pytest.raises(StoreUnavailable, match="5 of 6 bytes arrived"):
+                asyncio.run(steps(access))
+        elif size != 6:
+            assert asyncio.run(steps(access)) == b"whole"
 
 
 @every_driver
