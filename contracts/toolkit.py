@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from contracts.model.proxies import Proxy, proxy_for
     from contracts.model.rfc3339 import InvalidTimestamp, format_rfc3339
     from contracts.model.strict_json import MalformedPayload, parse_payload
+    from contracts.output import open_output
     from contracts.replay.plan.messages import REPLAY
 
 _HOME = {
@@ -54,6 +55,7 @@ _HOME = {
     "format_rfc3339": "model.rfc3339",
     "listen": "bus.client",
     "nearest": "model.did_you_mean",
+    "open_output": "output",
     "parse_payload": "model.strict_json",
     "print_table": "cli.tables",
     "proxy_for": "model.proxies",
@@ -89,6 +91,7 @@ __all__ = [
     "format_rfc3339",
     "listen",
     "nearest",
+    "open_output",
     "parse_payload",
     "print_table",
     "proxy_for",

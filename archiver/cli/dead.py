@@ -9,14 +9,23 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archiver.settings import load_settings, nats_access
 from contracts import BadInput
-from contracts.toolkit import Exit, Group, NothingChecked, When, close_nats, connect_nats, format_rfc3339, print_table
+from contracts.toolkit import (
+    Exit,
+    Group,
+    NothingChecked,
+    When,
+    close_nats,
+    connect_nats,
+    format_rfc3339,
+    open_output,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from archiver.bus.dead_letters import DeadLetters, Filed
@@ -48,18 +57,16 @@ def list_(reason: str | None, since: datetime | None, *, as_json: bool) -> Exit:
 @click.argument("number", type=click.IntRange(min=1))
 @click.option("--payload", "with_payload", is_flag=True, help="The payload too, escaped; it may hold secrets.")
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Only the payload, as it was; '-' is stdout.",
+    "-o", "--output", metavar="FILE", help="Write only the payload, as it was, to this file; '-' is standard output."
 )
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def show(number: int, output: Path | None, *, with_payload: bool, as_json: bool) -> Exit:
+def show(number: int, output: str | None, *, force: bool, with_payload: bool, as_json: bool) -> Exit:
     """Show one letter in full.
 
     Its payload is shown on request only: it may hold secrets, which can be the very reason why it is here.
     """
-    asyncio.run(_show(number, output, with_payload=with_payload, as_json=as_json))
+    asyncio.run(_show(number, output, force=force, with_payload=with_payload, as_json=as_json))
     return Exit.OK
 
 
@@ -108,11 +115,14 @@ async def _list(reason: str | None, since: datetime | None, *, as_json: bool) ->
         raise NothingChecked("there is no dead letter" + (" that matches" if since or reason else ""))
 
 
-async def _show(number: int, output: Path | None, *, with_payload: bool, as_json: bool) -> None:
+async def _show(number: int, output: str | None, *, force: bool, with_payload: bool, as_json: bool) -> None:
     async with _dead_letters() as dead_letters:
         filed = await dead_letters.one(number)
     if output is not None:
-        _write(filed, output)
+        if filed.letter is None:
+            raise BadInput(f"dead letter {filed.number} has no payload to write: it is {filed.problem}")
+        with open_output(output, replace=force) as file:
+            file.write(filed.letter.payload)
         return
     payload = filed.letter.payload if filed.letter else b""
     record = _record(filed)
@@ -215,15 +225,3 @@ def _escaped(text: str) -> str:
 
 def _block(text: str, indent: int = 0) -> str:
     return f"\n{' ' * indent}".join(map(_escaped, text.split("\n")))
-
-
-def _write(filed: Filed, output: Path) -> None:
-    if filed.letter is None:
-        raise BadInput(f"dead letter {filed.number} has no payload to write: it is {filed.problem}")
-    if str(output) == "-":
-        sys.stdout.buffer.write(filed.letter.payload)
-        return
-    try:
-        output.write_bytes(filed.letter.payload)
-    except OSError as error:
-        raise BadInput(f"cannot write {output}: {error.strerror}") from None

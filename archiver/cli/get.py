@@ -7,14 +7,11 @@ import json
 import sys
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
-from typing import BinaryIO
 
 import click
 
 from archiver.settings import Settings, load_settings
-from contracts import BadInput
-from contracts.toolkit import Exit, NothingChecked, When, print_table
+from contracts.toolkit import Exit, NothingChecked, When, open_output, print_table
 
 
 @click.command()
@@ -35,17 +32,18 @@ def ls(repo: str | None, agent: str | None, since: datetime | None, *, as_json: 
 
 @click.command()
 @click.argument("name", metavar="EVENT_KEY | REF | BLOB")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here.  [default: standard output]")
-def get(name: str, output: Path | None) -> Exit:
+@click.option("-o", "--output", metavar="FILE", default="-", help="Write to this file.  [default: standard output]")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def get(name: str, output: str, *, force: bool) -> Exit:
     """Fetch one bundle, by the key of its event, reference or blob.
 
     A reference key is found with one request; an event key alone costs a listing of all references.
 
     Its digest is checked before the first byte is handed out; a damaged one is not handed out at all.
     """
-    if output is None and sys.stdout.isatty():
+    if output == "-" and sys.stdout.isatty():
         click.echo("(bundle follows on standard output; -o FILE writes it to a file)", err=True)
-    asyncio.run(_get(load_settings(), name, output))
+    asyncio.run(_get(load_settings(), name, output, force=force))
     return Exit.OK
 
 
@@ -77,30 +75,13 @@ async def _ls(
     return Exit.BROKEN if strays else Exit.OK
 
 
-async def _get(settings: Settings, name: str, output: Path | None) -> None:
+async def _get(settings: Settings, name: str, output: str, *, force: bool) -> None:
     from archiver.maintenance.reading import checked_bundle, copy_out, resolve
     from archiver.wiring import open_store
 
-    async with open_store(settings) as store:
-        blob_key, digest, size = await resolve(store, name)
-        limit_bytes = settings.max_bundle_bytes if size is None else size
-        async with checked_bundle(store, blob_key, digest, limit_bytes) as bundle:
-            if output is None:
-                copy_out(bundle, sys.stdout.buffer)
-            else:
-                _write(bundle, output)
-
-
-def _write(bundle: BinaryIO, output: Path) -> None:
-    from archiver.maintenance.reading import copy_out
-
-    if output.is_dir():
-        raise BadInput(f"cannot write {output}: it is a directory; name the file")
-    aside = output.with_name(f".{output.name}.part")
-    try:
-        with aside.open("wb") as file:
-            copy_out(bundle, file)
-        aside.replace(output)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise BadInput(f"cannot write {output}: {error.strerror}") from None
+    with open_output(output, replace=force) as file:  # first: a file that is refused costs no download
+        async with open_store(settings) as store:
+            blob_key, digest, size = await resolve(store, name)
+            limit_bytes = settings.max_bundle_bytes if size is None else size
+            async with checked_bundle(store, blob_key, digest, limit_bytes) as bundle:
+                copy_out(bundle, file)

@@ -14,6 +14,7 @@ import click
 
 from contracts.cli.run import LazyGroup
 from contracts.errors import BadInput, Exit
+from contracts.output import write_output
 from contracts.rules.registry import Contract, load_contract, subjects
 
 if TYPE_CHECKING:
@@ -170,9 +171,9 @@ def _survivors(contract: Contract, result: Score, folder: Path | None) -> Iterat
             if path:
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(each.mutant.raw)
                 except OSError as error:
                     raise BadInput(f"cannot keep a mutant in {path}: {error.strerror}") from None
+                write_output(path, each.mutant.raw, replace=True)
             broken = ", ".join(sorted(each.broken)) or "nothing"
             yield f"survived: {each.fixture}, {each.mutant.how}: broke {broken}, expected {rule}"
             yield (

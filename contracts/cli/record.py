@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +13,7 @@ from contracts.bus.access import NatsAccess
 from contracts.cli.amounts import When
 from contracts.errors import BadInput, Exit, NothingChecked
 from contracts.model.violation import printable
+from contracts.output import open_growing
 
 if TYPE_CHECKING:
     from contracts.replay.events.capture import Found
@@ -66,7 +64,7 @@ def record(
 
         found = from_file(source)
     events = scrubbed = left_out = 0
-    with _opened(into) as file:
+    with open_growing(into) as file:
         for each in recorded(islice(found, count)):
             if isinstance(each, Capture):
                 file.write(each.to_line())
@@ -112,23 +110,3 @@ def _from_nats(
     if count is None and idle_s is None and until is None:
         raise BadInput("listening never ends by itself\n  give --count, --until-idle or --until")
     return listen(access, Listening(subject, count, idle_s, until), name="contracts record")
-
-
-@contextmanager
-def _opened(into: str) -> Iterator[IO[bytes]]:
-    """Open what is recorded into; a file in which nothing was written goes again."""
-    if into == "-":
-        yield sys.stdout.buffer
-        return
-    path = Path(into)
-    try:
-        with path.open("xb") as file:
-            try:
-                yield file
-            finally:
-                if not file.tell():
-                    path.unlink()
-    except FileExistsError:
-        raise BadInput(f"{into} is there already\n  name a new file: captures are never overwritten") from None
-    except OSError as error:
-        raise BadInput(f"cannot write {into}: {error.strerror or error}") from None

@@ -25,6 +25,7 @@ from contracts.emit.spool import Spool
 from contracts.errors import BadInput, Exit, KitError, NothingChecked
 from contracts.model.rfc3339 import format_rfc3339
 from contracts.model.violation import printable
+from contracts.output import write_output
 from contracts.replay.events.capture import Found
 from contracts.replay.events.sources import from_file, from_fixtures
 from contracts.replay.plan.bundles import copy_bundles
@@ -311,7 +312,7 @@ def _carry_out(folder: Path, target: Target, *, concurrency: int, await_archived
         except KeyboardInterrupt:
             click.echo(f"broken off; {next_step}", err=True)
             raise
-    (folder / REPORT).write_text(json.dumps(report.to_json(), indent=2) + "\n", "utf-8")
+    write_output(folder / REPORT, (json.dumps(report.to_json(), indent=2) + "\n").encode(), replace=True)
     print_table(("replay", run.run_id), report.rows())
     click.echo(f"report    {folder / REPORT}")
     return Exit(report.exit_code)

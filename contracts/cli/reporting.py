@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TextIO
 
@@ -282,6 +283,13 @@ def _asked_by_ci(names: Collection[str], stack: ExitStack) -> Iterator[tuple[str
 
 
 def _open(name: str, path: str, mode: Literal["w", "a"], stack: ExitStack) -> TextIO:
+    from contracts.output import open_output
+
+    if mode == "w":
+        file = stack.enter_context(open_output(path, replace=True, keep_partial=True, what=f"the {name} report"))
+        text = TextIOWrapper(file, "utf-8")
+        stack.callback(text.detach)  # which flushes it, and leaves the file open for `open_output`
+        return text
     try:
         return stack.enter_context(Path(path).open(mode, encoding="utf-8"))
     except OSError as error:

@@ -108,6 +108,10 @@ def test_a_payload_is_written_as_it_was(read_only: Kit, tmp_path: Path) -> None:
     assert dead(read_only, "show", "3", "-o", str(target)) == ""
 
     assert target.read_bytes() == b"\xff\x1b[31m"
+    said = read_only.archiver("dead", "show", "1", "-o", target, status=2).stderr.decode()
+    assert "exists" in said
+    assert dead(read_only, "show", "1", "-o", str(target), "--force") == ""
+    assert target.read_bytes() == BROKEN
     assert read_only.archiver("dead", "show", "1", "-o", "-").stdout == BROKEN
     said = read_only.archiver("dead", "show", "1", "-o", tmp_path / "none" / "here", status=2).stderr.decode()
     assert "cannot write" in said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from hashlib import sha256
 
 import pytest
@@ -153,3 +155,25 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(bare_kit: Ki
     full = f"ulimit -f 0; exec {BIN}/archiver get {this.key} -o {bare_kit.home}/here.md"
     assert "File too large" in bare_kit.command("/bin/bash", "-c", full, status=2, **PLAIN).stderr.decode()
     assert {path.name for path in bare_kit.home.iterdir()} == here
+
+
+def test_what_the_output_names_is_not_destroyed(bare_kit: Kit) -> None:
+    this = put(bare_kit, event())
+    mine, link, pipe = (bare_kit.home / name for name in ("mine.md", "link.md", "pipe"))
+    mine.write_bytes(b"mine")
+    link.symlink_to("mine.md")
+    os.mkfifo(pipe)
+
+    for output in (mine, link):
+        said = bare_kit.archiver("get", this.key, "-o", output, status=2, **PLAIN).stderr.decode()
+        assert f"{output} exists" in said
+        assert "--force" in said
+    assert mine.read_bytes() == b"mine"
+    bare_kit.archiver("get", this.key, "-o", link, "--force", **PLAIN)
+    assert (mine.read_bytes(), link.is_symlink()) == (BUNDLE, True)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        bare_kit.archiver("get", this.key, "-o", pipe, **PLAIN)
+        assert reader.communicate()[0] == BUNDLE
+    assert pipe.is_fifo()
+    bare_kit.archiver("get", this.key, "-o", "/dev/null", **PLAIN)
+    assert bare_kit.archiver("get", this.key, "-o", "-", **PLAIN).stdout == BUNDLE

@@ -243,7 +243,7 @@ def test_a_recording_overwrites_nothing(run_contracts: RunContracts, tmp_path: P
 
         status, _, err = run_contracts("record", "-", "--into", tmp_path / "kept.jsonl", stdin=raw())
 
-        assert (status, "is there already" in err) == (2, True)
+        assert (status, "exists" in err) == (2, True)
         assert (tmp_path / "kept.jsonl").read_bytes() == content
 
 
