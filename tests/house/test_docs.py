@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 import click.testing
 import pytest
+from pydantic import AliasChoices
 
 from archiver.cli import archiver
+from archiver.core.damage import KINDS
+from archiver.core.outcome import DeadReason
 from archiver.settings import Settings
 from contracts.cli import contracts
+from contracts.config.values import SCHEMA_FILE
+from contracts.reports import FORMATS
 from contracts.toolkit import Exit
 from tests.house.rules import ROOT
 
@@ -168,16 +173,34 @@ def test_the_readme_gives_the_exit_statuses_as_they_are() -> None:
     assert statuses == {int(each) for each in Exit}
 
 
-def test_every_setting_of_the_archiver_is_on_its_page() -> None:
-    page = read("docs/settings.md")
+def settings() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         alias = field.validation_alias
-        names = (
-            [str(each) for each in alias.choices]
-            if hasattr(alias, "choices")
-            else [alias or f"ARCHIVER_{name.upper()}"]
-        )
-        assert any(f"`{each}`" in page for each in names), f"docs/settings.md does not name {names[0]}"
+        yield str(alias.choices[0] if isinstance(alias, AliasChoices) else alias or f"ARCHIVER_{name.upper()}")
+
+
+def config_keys() -> Iterator[str]:
+    top = json.loads(SCHEMA_FILE.read_bytes())["properties"]
+    yield from top.keys() - {"emitters", "targets"}
+    for table in ("emitters", "targets"):
+        yield from top[table]["additionalProperties"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("docs/settings.md", settings()),
+        ("docs/configuration.md", config_keys()),
+        ("docs/reports.md", FORMATS),
+        ("docs/archive-layout.md", (name for name in KINDS if not name.startswith("conflict/"))),
+        ("docs/operate.md", DeadReason),
+    ],
+    ids=["settings", "keys of contracts.toml", "report formats", "kinds of damage", "reasons of dead letters"],
+)
+def test_a_page_that_explains_names_has_all_of_them(page: str, names: Iterable[str]) -> None:
+    text = read(page)
+
+    assert not sorted(name for name in names if f"`{name}`" not in text)
 
 
 def test_the_readme_is_short_and_names_every_page() -> None:
