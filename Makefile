@@ -18,6 +18,9 @@ demo: $(READY) ## Run the main job end to end on real servers, then stop them
 test: $(READY) ## Run every test, real nats-server and real S3 server included
 	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
+test-fast: $(READY) ## Run the tests that need no server and no pytest of their own (about a minute)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not server and not nested and not slow and not slow_fault"
+
 test-pythons: ## Run the fast tests on every Python from 3.11 to 3.13 that is installed
 	@failed=; for version in 3.11 3.12 3.13; do \
 	  python=; for each in $$(type -aP python$$version) "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python \
@@ -76,4 +79,4 @@ $(READY): pyproject.toml
 	        echo "      Once that is fixed, run the same command again; 'make clean' starts over." >&2; exit 2; }
 	@touch $(READY)
 
-.PHONY: help demo test test-pythons coverage corpus lint types bench bench-compare faults storm clean
+.PHONY: help demo test test-fast test-pythons coverage corpus lint types bench bench-compare faults storm clean

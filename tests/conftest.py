@@ -1,10 +1,13 @@
-"""What every test gets: a clean environment, repeatable properties, and servers on request."""
+"""What every test gets: a clean environment, repeatable properties, servers on request; and which tests are fast."""
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from contracts.bus.child_process import ChildProcess
 
 pytest_plugins = ["pytester", "tests.support.servers", "tests.support.inner_pytest"]
 
@@ -28,3 +31,30 @@ def _environment_of_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # our users buffer, and a closed pipe is then met later
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
+
+
+_TESTS = Path(__file__).resolve().parent
+_SERVER_FIXTURES = {"nats_server", "s3_server", "bus", "staging_server", "own_bus", "staging"}
+_REAL = {"e2e", "faults"}
+_SERVERS = {"require_binary", "NatsServer", "S3Server", "Bus"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves to `make test`: a test that needs a server, or a pytest of its own."""
+    for item in items:
+        fixtures, names = set(getattr(item, "fixturenames", ())), vars(getattr(item, "module", item)).keys()
+        if fixtures & _SERVER_FIXTURES or names & _SERVERS or item.path.relative_to(_TESTS).parts[0] in _REAL:
+            item.add_marker(pytest.mark.server)
+        if "pytester" in fixtures:
+            item.add_marker(pytest.mark.nested)
+
+
+@pytest.fixture(autouse=True)
+def _no_server_unasked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that starts a server says so, or `make test-fast` would run it."""
+    if request.node.get_closest_marker("server") is None:
+
+        def start(_: ChildProcess) -> None:
+            pytest.fail("this test starts a server: mark it with pytest.mark.server")
+
+        monkeypatch.setattr(ChildProcess, "start", start)
