@@ -19,7 +19,7 @@ test: $(READY) ## Run every test, real nats-server and real S3 server included
 	@$(BIN)/python -m pytest -n 3 --dist worksteal
 
 test-fast: $(READY) ## Run the tests that need no server and no pytest of their own (about a minute)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not server and not nested and not slow and not slow_fault"
+	@HYPOTHESIS_PROFILE=fast $(BIN)/python -m pytest -n 2 --dist worksteal -m "not server and not nested and not slow and not slow_fault"
 
 test-pythons: ## Run the fast tests on every Python from 3.11 to 3.13 that is installed
 	@failed=; for version in 3.11 3.12 3.13; do \

@@ -13,7 +13,8 @@ pytest_plugins = ["pytester", "tests.support.servers", "tests.support.inner_pyte
 
 settings.register_profile("default", deadline=None)  # a busy machine is no failure
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("fast", settings.get_profile("default"), max_examples=10)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "default"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell without job control gives that to what it runs with &
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and our children would have it from us

@@ -13,6 +13,8 @@ from tests.bench.__main__ import SUITE, keep
 from tests.bench.process import Seen, run
 from tests.bench.rows import BEGIN, END, Row
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", SUITE)
 def test_each_name_of_the_suite_has_a_benchmark(name: str) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.wheel import CHECKOUT, Environment, base_dependencies, build_wheel, install
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -20,6 +20,8 @@ from tests.archiver.maintenance.test_gc import BLOB
 from tests.archiver.maintenance.test_verify import found_in
 from tests.support.builders import BUNDLE, House, message
 
+pytestmark = pytest.mark.slow
+
 WORKER, GC, OTHER_GC = 0, 1, 2
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 JUDGES = [f"tests/archiver/worker/test_{name}.py" for name in ("pipeline", "release", "consumer", "poison")]
 WITHOUT = ["-p", "no:xdist", "-p", "no:schemathesis"]  # the one is the outer run's; the other is slow to import
