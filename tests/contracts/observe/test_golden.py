@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.model.shell_words import join_command
 from contracts.model.violation import show
 from contracts.observe.golden import CLOCK_TOLERANCE, compare
 from contracts.observe.observation import Observed
@@ -26,9 +27,7 @@ RUN = Observed((), (), START, END)
 PREPARE, CLOSE = "kaizen-agentic schedule prepare coach", GOLDEN["session_close"][0]
 ROOT = "/tmp/contracts-x/Kaizen Überblick"
 
-names = st.text(
-    st.characters(exclude_characters="/<>", exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=8
-)
+names = st.text(st.characters(exclude_characters="/<>", exclude_categories=["C", "Zl", "Zp"]), min_size=1, max_size=8)
 roots = st.lists(names.filter(lambda name: name not in {".", ".."}), min_size=1, max_size=3).map(
     lambda each: "/" + "/".join(each)
 )
@@ -38,7 +37,7 @@ scalars = st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from([0.5,
 def rebased(golden: Mapping[str, Any], root: str = ROOT) -> dict[str, Any]:
     """The event that a good emitter says of the same checkout somewhere else, some time later."""
     words = [root if word == golden["root"] else word for word in shlex.split(golden["prepare_command"])]
-    again = {"occurred_at": "2030-01-01T12:00:05Z", "root": root, "prepare_command": shlex.join(words)}
+    again = {"occurred_at": "2030-01-01T12:00:05Z", "root": root, "prepare_command": join_command(words)}
     return deepcopy(dict(golden)) | again
 
 
@@ -156,7 +155,7 @@ def test_the_root_stands_for_the_golden_root_wherever_it_appears_in_commands(
     event = GOLDEN | {"root": root, "prepare_command": command, "session_close": [command]}
     event["occurred_at"] = "2030-01-01T12:00:05Z"
     assert differences(event, golden, root) == []
-    event["session_close"] = [golden_command]
+    event["session_close"] = ["x --target elsewhere"]
     assert [at for at, _, _ in differences(event, golden, root)] == ["/session_close/0"]
 
 
