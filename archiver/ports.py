@@ -100,7 +100,7 @@ class Bundle:
     """A bundle opened for reading: a seekable file, its size in bytes and where it came from.
 
     `release` takes the source's copy away, if it is still the one that was opened; for use after the block
-    of `open`, once the reference is durable. It raises `StoreUnavailable` where the source refuses.
+    of `open`, once the reference is durable. It raises `SourceUnavailable` where the source refuses.
     """
 
     file: BinaryIO
@@ -120,8 +120,16 @@ class BundleSource(Protocol):
 
         Raises:
             BundleMissing: not there (yet).
+            BundleUnreadable: there, and this one cannot be read, or it changed while it was read.
             BundleRefused: there, and unsafe to read; says why.
-            StoreUnavailable: the source itself failed (an I/O error, no file handles left).
+            SourceUnavailable: the source as a whole failed (no mount, no file handles left); no event is to blame.
+        """
+
+    async def check(self) -> None:
+        """Confirm that the source can be reached; read no bundle.
+
+        Raises:
+            SourceUnavailable: it cannot.
         """
 
 
@@ -190,5 +198,6 @@ class Inbox(Protocol):
         """Ask how much is waiting.
 
         Raises:
+            ConsumerMissing: the consumer or its stream does not exist (any more).
             BusUnavailable: the bus cannot be asked just now.
         """

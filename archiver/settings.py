@@ -83,7 +83,13 @@ class Settings(BaseSettings):
         Field(description="replayed events: archive like any other, ignore, or archive apart under replays/v1/"),
     ] = "archive"
     max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused")] = 2 << 30
-    bundle_deadline_s: Annotated[float, Field(ge=0, description="how late a bundle may be")] = 900.0
+    bundle_deadline_s: Annotated[
+        float, Field(ge=0, description="how long a bundle is looked for; only time in which a worker looks counts")
+    ] = 900.0
+    empty_sources: Annotated[
+        Literal["suspect", "accept"],
+        Field(description="no expected bundle is found: suspect (not ready, events wait) or accept (dead-letter them)"),
+    ] = "suspect"
     ack_wait_s: Annotated[float, Field(ge=1, description="silence after which NATS delivers again")] = 60.0
     grace_s: Annotated[float, Field(ge=0, description="time to finish at SIGTERM")] = 25.0
     log_format: Annotated[Literal["auto", "text", "json"], Field(description="auto: text on a terminal")] = "auto"

@@ -23,6 +23,7 @@ from archiver.worker.consumer import Consumer
 from archiver.worker.health import Health
 from archiver.worker.pipeline import Pipeline
 from archiver.worker.replays import Replays
+from archiver.worker.source_watch import SourceWatch
 from archiver.worker.watchdog import Watchdog
 
 
@@ -113,9 +114,25 @@ def make_consumer(
     `ack_wait_s` is the consumer's own; `create_only` is what a probe of the store has shown.
     """
     # random.random spreads waits; nothing secret hangs on it.
+    health = Health(log)
+
+    async def outstanding() -> int:
+        return (await world.inbox.backlog()).unanswered
+
+    async def probe() -> None:
+        await world.store.check()
+        await world.bundles.check()
+
     pipeline = Pipeline(
         archive=make_archive(settings, world.store, create_only=create_only),
         bundles=world.bundles,
+        watch=SourceWatch(
+            part="+".join(settings.sources),
+            health=health,
+            deadline_s=settings.bundle_deadline_s,
+            outstanding=outstanding,
+            accepts_empty=settings.empty_sources == "accept",
+        ),
         announcer=RetryingAnnouncer(world.announcer),
         deadline_s=settings.bundle_deadline_s,
         release=release,
@@ -125,10 +142,10 @@ def make_consumer(
         inbox=world.inbox,
         process=Replays(pipeline, settings.replays).process,
         dead_letters=world.announcer,
-        probe=world.store.check,
+        probe=probe,
         clock=SystemClock(),
         log=log,
-        health=Health(log),
+        health=health,
         watchdog=Watchdog(world.inbox, log),
         worker=settings.worker,
         limiter=Limiter(settings.slots),

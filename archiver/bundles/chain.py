@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from archiver.bundles.nats_object_store import ObjectStoreSource
 from archiver.bundles.spool import SpoolSource
-from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
+from archiver.core.errors import BundleMissing, BundleRefused, BundleUnreadable, SourceUnavailable
 from contracts import BadInput
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contracts import PreparedEvent
 
 # What is raised where no source has the bundle, the gravest first: one that failed may have it after all.
-_GRAVEST_FIRST = (StoreUnavailable, BundleRefused, BundleUnsettled)
+_GRAVEST_FIRST = (SourceUnavailable, BundleRefused, BundleUnreadable)
 _SAID_CHARS = 40
 
 
@@ -33,12 +33,26 @@ class Sources:
 
         Raises:
             BundleMissing: no source has it; names all places, and a `said` that is none of ours.
-            BundleUnsettled, BundleRefused, StoreUnavailable: what one of them says, where no other has it.
+            BundleUnreadable, BundleRefused, SourceUnavailable: what one of them raised, where no other has it.
         """
         (name, source), *others = self._named.items()
         if not others and said in {None, name}:
             return source.open(event)  # what it says is all there is to say
         return self._any(event, said)
+
+    async def check(self) -> None:
+        """Confirm that at least one source can be reached: events may have their bundles there.
+
+        Raises:
+            SourceUnavailable: none can; the error is the first one's.
+        """
+        failures = []
+        for source in self._named.values():
+            try:
+                return await source.check()
+            except SourceUnavailable as failure:
+                failures.append(failure)
+        raise failures[0]
 
     @asynccontextmanager
     async def _any(self, event: PreparedEvent, said: str | None) -> AsyncIterator[Bundle]:
@@ -46,11 +60,11 @@ class Sources:
             yield await self._first(stack, event, said)
 
     async def _first(self, stack: AsyncExitStack, event: PreparedEvent, said: str | None) -> Bundle:
-        failures: list[BundleMissing | BundleRefused | StoreUnavailable] = []
+        failures: list[BundleMissing | BundleUnreadable | BundleRefused | SourceUnavailable] = []
         for name in sorted(self._named, key=lambda name: name != said):
             try:
                 return await stack.enter_async_context(self._named[name].open(event))
-            except (BundleMissing, BundleRefused, StoreUnavailable) as failure:
+            except (BundleMissing, BundleUnreadable, BundleRefused, SourceUnavailable) as failure:
                 failures.append(failure)
         for kind in _GRAVEST_FIRST:
             for each in failures:

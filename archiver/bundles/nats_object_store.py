@@ -26,7 +26,14 @@ from nats.errors import Error as NatsError
 from nats.js.api import StorageType
 from nats.js.errors import APIError, NotFoundError
 
-from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, BusUnavailable, StoreUnavailable
+from archiver.core.errors import (
+    BundleMissing,
+    BundleRefused,
+    BundleUnreadable,
+    BundleUnsettled,
+    BusUnavailable,
+    SourceUnavailable,
+)
 from archiver.ports import Bundle
 from contracts.toolkit import spool_name
 
@@ -41,8 +48,11 @@ if TYPE_CHECKING:
 
 _ANSWER_WITHIN_S = 5.0
 _WHOLE_WITHIN_S = 600.0
+_CHECK_WITHIN_S = 2.0
 _IN_MEMORY_BYTES: Final = 1 << 20
 _MAX_AGE_S: Final = 30 * 24 * 3600.0  # as long as the events, and longer than any outage should last
+OBJECT_STORE: Final = "object_store"
+"""The name of this source, in ARCHIVER_SOURCES, health and references."""
 _NUID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NO_STREAM, _WRONG_LAST_SEQUENCE = 10059, 10071  # nats-server, server/errors.json
 
@@ -94,16 +104,35 @@ class ObjectStoreSource:
             BundleMissing: not there (yet), or deleted.
             BundleNotWhole: chunks are missing, or size or digest are not as its metadata says.
             BundleRefused: a link, larger than `max_bytes`, or its metadata is not that of an object.
-            StoreUnavailable: the bucket is not there, NATS does not answer, or there is no room for the copy.
+            BundleUnreadable: NATS refuses to read this object, or reading it takes longer than `whole_s`.
+            SourceUnavailable: the bucket is not there, NATS does not answer, or there is no room for the copy.
         """
         name = spool_name(event)
         where = f"object {self._bucket}/{name}"
         with self._refusals(f"read the {where}"):
-            async with asyncio.timeout(self._whole_s):
-                found = await self._find(name, where)
-                file = await self._fetch(found, where)
+            whole = asyncio.timeout(self._whole_s)
+            try:
+                async with whole:
+                    found = await self._find(name, where)
+                    file = await self._fetch(found, where)
+            except TimeoutError:
+                if not whole.expired():
+                    raise
+                await self.check()
+                raise BundleUnreadable(where, f"it took longer than {self._whole_s:.0f} s") from None
+            except APIError as error:
+                if error.err_code == _NO_STREAM:
+                    raise
+                await self.check()  # where the bucket as a whole fails, that is raised instead
+                raise BundleUnreadable(where, _why(error)) from error
         with file:
-            yield Bundle(file, found.size, "object_store", release=partial(self._release, name, found))
+            yield Bundle(file, found.size, OBJECT_STORE, release=partial(self._release, name, found))
+
+    async def check(self) -> None:
+        """See `ports.BundleSource.check`."""
+        with self._refusals(f"find the bucket {self._bucket}"):
+            async with asyncio.timeout(_CHECK_WITHIN_S):
+                await self._jetstream.stream_info(self._stream)
 
     async def _find(self, name: str, where: str) -> _Object:
         try:
@@ -179,9 +208,9 @@ class ObjectStoreSource:
             yield
         except NotFoundError:
             why = f"NATS has no bucket {self._bucket}\n  create it: archiver init (ARCHIVER_OBJECT_STORE names it)"
-            raise StoreUnavailable(what, why) from None
+            raise SourceUnavailable(OBJECT_STORE, what, why) from None
         except (NatsError, OSError, TimeoutError) as error:
-            raise StoreUnavailable(what, _why(error)) from error
+            raise SourceUnavailable(OBJECT_STORE, what, _why(error)) from error
 
 
 async def ensure_object_store(client: Client, bucket: str) -> bool:

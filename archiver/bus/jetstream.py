@@ -18,7 +18,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
-from archiver.core.errors import BusSilent, BusUnavailable
+from archiver.core.errors import BusSilent, BusUnavailable, ConsumerMissing
 from archiver.core.values import Backlog, Message
 from contracts.toolkit import Unreachable, listen, publish_confirmed
 
@@ -94,7 +94,7 @@ class JetStreamInbox:
         except NotFoundError:
             raise _not_there(self._stream, self._consumer) from None
         except (NatsError, OSError, TimeoutError) as error:
-            raise BusUnavailable("tell the backlog", _why(error)) from None
+            raise BusUnavailable("report the backlog", _why(error)) from None
         return Backlog(undelivered=found.num_pending or 0, unanswered=found.num_ack_pending or 0)
 
     async def _pull(self, request: dict[str, object], within_s: float) -> list[JetStreamDelivery]:
@@ -214,8 +214,10 @@ def _wake(waiter: asyncio.Future[None]) -> None:
         waiter.set_result(None)
 
 
-def _not_there(stream: str, consumer: str) -> BusUnavailable:
-    return BusUnavailable(f"find consumer {consumer!r} on stream {stream!r}", "not there\n  create both: archiver init")
+def _not_there(stream: str, consumer: str) -> ConsumerMissing:
+    return ConsumerMissing(
+        f"find consumer {consumer!r} on stream {stream!r}", "not there\n  create both: archiver init"
+    )
 
 
 def _why(error: Exception) -> str:

@@ -116,7 +116,7 @@ async def _bus(settings: Settings, access: NatsAccess) -> Checks:
     found = {group: checks}
     try:
         skew_s = await clock_skew_s(client, settings.stream)
-        checks.append(clock_check(skew_s, "how late a bundle may be is counted with both clocks"))
+        checks.append(clock_check(skew_s, "times in references, dead letters and logs do not agree"))
         for part in await examine(
             client,
             stream=settings.stream,

@@ -8,15 +8,17 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from hashlib import sha256
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from archiver.core.errors import NotAllDone
 from archiver.settings import Settings, load_settings, nats_access
 from contracts import BadInput
 from contracts.toolkit import Exit, close_nats, connect_nats, format_rfc3339
@@ -31,32 +33,57 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--until-idle", is_flag=True, help="Stop once nothing is waiting; for jobs and demos.")
-@click.option("--keep", is_flag=True, help="Leave archived bundles where emitters put them.  [default: take them away]")
+@click.option(
+    "--max-wait",
+    "max_wait_s",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="With --until-idle: end with status 4 once no event was finished for so long.  "
+    "[default: ARCHIVER_BUNDLE_DEADLINE_S + 120]",
+)
+@click.option("--keep", is_flag=True, help="Leave archived bundles in their source.  [default: delete them]")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many processes.")
 @click.option("--supervised", is_flag=True, hidden=True, help="One of several: stops when standard input ends.")
-def run(*, until_idle: bool, keep: bool, workers: int, supervised: bool) -> Exit:
-    """Archive prepared bundles until told to stop.
+def run(*, until_idle: bool, max_wait_s: float | None, keep: bool, workers: int, supervised: bool) -> Exit:
+    """Archive prepared bundles until stopped.
 
-    While the store or NATS is away nothing is lost and nothing ends: it waits, and goes on. A bus that is
-    connected and says nothing for 40 seconds ends it with exit status 4, for a supervisor to start it afresh.
+    While the store, NATS or the spool is unavailable nothing is lost: it waits, and recovers on its own. A NATS
+    server that is connected and does not answer for 40 seconds ends it with exit status 4, for a supervisor to
+    restart it.
 
-    SIGTERM or Ctrl-C: fetches nothing more, finishes what is in hand within ARCHIVER_GRACE_S, hands the rest
-    back, exits 0. A second signal exits 130 at once; nothing is lost, it is delivered again.
+    With --until-idle it is a job, and always ends: with status 0 once nothing is waiting; with status 4 where the
+    consumer or the stream is deleted, or where no event was finished for --max-wait. Events may be waiting for a late
+    bundle, or for a store that is down; the log says what for and how long, and they stay in the stream.
 
-    With --workers N, that many processes do so, each by a name of its own. One that ends is started
-    again after a second, and after up to 30 where that goes on; with --until-idle the others do its work. Settings
-    that cannot be used end all.
+    SIGTERM or Ctrl-C: fetches nothing more, finishes what is in hand within ARCHIVER_GRACE_S, returns the rest to the
+    queue, exits 0. A second signal exits 130 at once; nothing is lost, it is delivered again.
+
+    With --workers N, N processes do so, each under its own name. One that ends is restarted after 1 to 30 seconds;
+    with --until-idle the others do its work. Settings that cannot be used end all.
     """
     from archiver.bundles.chain import require_sources
 
+    if max_wait_s is not None and not until_idle:
+        raise click.UsageError("--max-wait needs --until-idle")
     settings, access = load_settings(), nats_access()
     require_sources(settings)
     if workers > 1:
         return Exit(asyncio.run(_supervise(settings, workers, until_idle=until_idle)))
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        tally = runner.run(_run(settings, access, until_idle=until_idle, release=not keep, supervised=supervised))
-    click.echo(", ".join(f"{count} {name}" for name, count in sorted(tally.items())) or "nothing was waiting")
+        limit_s = inf if not until_idle else settings.bundle_deadline_s + 120 if max_wait_s is None else max_wait_s
+        try:
+            tally: Mapping[str, int] = runner.run(
+                _run(settings, access, until_idle=until_idle, max_wait_s=limit_s, release=not keep, tied=supervised)
+            )
+        except NotAllDone as error:
+            _print_tally(error.summary, "nothing was done")
+            raise
+    _print_tally(tally, "nothing was waiting")
     return Exit.OK
+
+
+def _print_tally(tally: Mapping[str, int], none: str) -> None:
+    click.echo(", ".join(f"{count} {name}" for name, count in sorted(tally.items())) or none)
 
 
 def fastest_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -82,7 +109,7 @@ async def _supervise(settings: Settings, workers: int, *, until_idle: bool) -> i
 
 
 async def _run(
-    settings: Settings, access: NatsAccess, *, until_idle: bool, release: bool, supervised: bool
+    settings: Settings, access: NatsAccess, *, until_idle: bool, max_wait_s: float, release: bool, tied: bool
 ) -> Counter[str]:
     from archiver.bundles.chain import open_sources
     from archiver.bus.jetstream import JetStreamAnnouncer, JetStreamInbox
@@ -90,7 +117,7 @@ async def _run(
     from archiver.worker.logs import open_log
 
     log = open_log(settings.log_format).bind(worker=settings.worker)
-    with _told_to_stop() if supervised else _stopping() as stop:
+    with _told_to_stop() if tied else _stopping() as stop:
         async with open_store(settings):
             found = await probe_store(settings)
         log.info("the store was probed", **asdict(found))
@@ -113,7 +140,7 @@ async def _run(
                     "ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place
                 )
                 gc.freeze()  # what is loaded by now stays: no use in looking through it again and again
-                return await consumer.run(stop, until_idle=until_idle)
+                return await consumer.run(stop, until_idle=until_idle, max_wait_s=max_wait_s)
             finally:
                 await close_nats(client)
 

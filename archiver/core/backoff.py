@@ -25,9 +25,14 @@ class Backoff:
         return whole * (0.5 + chance / 2)
 
 
+BUNDLE: Final = Backoff(first_s=2, longest_s=60)
+"""Between two looks for a bundle; see `bundle_wait.py`, which adds these delays up."""
 BACKOFF: Final = {
     # The emitter publishes after it has left the bundle, so one that is not there is on its way or lost.
-    Cause.BUNDLE_NOT_THERE: Backoff(first_s=2, longest_s=60),
+    Cause.BUNDLE_NOT_THERE: BUNDLE,
+    Cause.BUNDLE_CHANGED: BUNDLE,
+    Cause.BUNDLE_UNREADABLE: BUNDLE,
+    Cause.SOURCE_UNAVAILABLE: Backoff(first_s=5, longest_s=60),
     # While this lasts the breaker keeps messages in the stream, so few of them ever reach the longest wait.
     Cause.STORE_UNAVAILABLE: Backoff(first_s=5, longest_s=300),
     Cause.STORE_REFUSES: Backoff(first_s=5, longest_s=60),

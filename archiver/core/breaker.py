@@ -69,9 +69,15 @@ class Breaker:
 def works(outcome: Outcome) -> bool | None:
     """Say whether store and bus did their work for this message; None where they were not asked."""
     match outcome:
-        case Ack() | Retry(cause=Cause.BUNDLE_NOT_THERE) | Dead(reason=DeadReason.BUNDLE_MISSING):
+        case (
+            Ack()
+            | Retry(cause=Cause.BUNDLE_NOT_THERE | Cause.BUNDLE_CHANGED | Cause.BUNDLE_UNREADABLE)
+            | Dead(reason=DeadReason.BUNDLE_MISSING | DeadReason.BUNDLE_UNREADABLE)
+        ):
             return True  # the store was asked for the reference at least
-        case Retry(cause=Cause.STORE_UNAVAILABLE | Cause.STORE_REFUSES | Cause.BUS_UNAVAILABLE):
+        case Retry(
+            cause=Cause.STORE_UNAVAILABLE | Cause.STORE_REFUSES | Cause.BUS_UNAVAILABLE | Cause.SOURCE_UNAVAILABLE
+        ):
             return False
         case _:
             return None

@@ -6,12 +6,16 @@ KitError (contracts)                  exit status on the command line
 │   │   └── BucketMissing             4
 │   └── ObjectUnusable                4   what lies under one key is in its event's way; the others go on
 │       └── ReferenceDamaged          4   it cannot be right: to be written again, by whoever has the event
+├── SourceUnavailable                 4   a bundle source fails as a whole: no mount, no file handles
 ├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
+│   ├── ConsumerMissing               4   the stream or the consumer does not exist (any more)
 │   └── BusSilent                     4   it is connected, and answers nothing
+├── NotAllDone                        4   a job ended while events were still waiting
 ├── KeyTaken                          1   a create-only write found the key in use
 ├── KeyMissing                        1   nothing is stored under that key
 ├── BundleMissing                     1   the emitter's bundle is in no source
-│   └── BundleUnsettled               1   it is still being written
+├── BundleUnreadable                  1   it is there, and reading this one file or object fails
+│   └── BundleUnsettled               1   it changed while it was read
 ├── BundleRefused                     1   it is there, and must not be read
 ├── DigestMismatch                    1   what came back is not what the key promises
 └── NotArchived                       1   no reference for what was asked for
@@ -21,6 +25,7 @@ KitError (contracts)                  exit status on the command line
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from archiver.core.outcome import Cause
@@ -33,6 +38,7 @@ class StoreUnavailable(KitError):
 
     exit_code = Exit.UNREACHABLE
     cause: ClassVar[Cause] = Cause.STORE_UNAVAILABLE
+    part: ClassVar[str] = "store"
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what, why)
@@ -74,11 +80,29 @@ class ReferenceDamaged(ObjectUnusable):
     """What lies in an event's place is what was left of a reference: who has event and bundle writes it again."""
 
 
+class SourceUnavailable(KitError):
+    """A bundle source fails as a whole; no event and no single bundle is to blame.
+
+    `part` is the source's name as in ARCHIVER_SOURCES, under which health and log report it.
+    """
+
+    exit_code = Exit.UNREACHABLE
+    cause: ClassVar[Cause] = Cause.SOURCE_UNAVAILABLE
+
+    def __init__(self, part: str, what: str, why: str) -> None:
+        super().__init__(part, what, why)
+        self.part, self.what, self.why = part, what, why
+
+    def __str__(self) -> str:
+        return f"the {self.part.replace('_', ' ')} failed: could not {self.what}: {self.why}"
+
+
 class BusUnavailable(KitError):
     """NATS cannot be reached, or did not confirm in time."""
 
     exit_code = Exit.UNREACHABLE
     cause: ClassVar[Cause] = Cause.BUS_UNAVAILABLE
+    part: ClassVar[str] = "bus"
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what, why)
@@ -88,8 +112,25 @@ class BusUnavailable(KitError):
         return f"NATS could not {self.what}: {self.why}"
 
 
+class ConsumerMissing(BusUnavailable):
+    """JetStream answers, and has no such stream or consumer."""
+
+
 class BusSilent(BusUnavailable):
     """The connection stands, and a request for messages was answered neither by one nor by its end."""
+
+
+class NotAllDone(KitError):
+    """A job ended before every event was done; what is left stays in the stream. `summary` is what was done."""
+
+    exit_code = Exit.UNREACHABLE
+
+    def __init__(self, why: str, summary: Mapping[str, int]) -> None:
+        super().__init__(why, summary)
+        self.why, self.summary = why, summary
+
+    def __str__(self) -> str:
+        return f"{self.why}\n  they stay in the stream: run the job again, or let it wait longer (--max-wait SECONDS)"
 
 
 class KeyTaken(KitError):
@@ -125,8 +166,26 @@ class BundleMissing(KitError):
         return f"no bundle at {self.where}"
 
 
-class BundleUnsettled(BundleMissing):
-    """The bundle is still being written: as good as not there yet."""
+class BundleUnreadable(KitError):
+    """The bundle is there, and reading this one file or object fails; other events are not affected."""
+
+    cause: ClassVar[Cause] = Cause.BUNDLE_UNREADABLE
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where, self.why = where, why
+
+    def __str__(self) -> str:
+        return f"could not read the bundle at {self.where}: {self.why}"
+
+
+class BundleUnsettled(BundleUnreadable):
+    """The bundle changed while it was read or uploaded; it is read again later."""
+
+    cause = Cause.BUNDLE_CHANGED
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where, "it changed while it was read")
 
     def __str__(self) -> str:
         return f"the bundle at {self.where} changed while it was read; emitters write aside and rename"
@@ -147,6 +206,7 @@ class DigestMismatch(KitError):
     """The bytes that came back are not the ones their key or reference promises."""
 
     cause: ClassVar[Cause] = Cause.OBJECT_DAMAGED
+    part: ClassVar[str] = "store"
 
     def __init__(self, key: str, expected: str, found: str) -> None:
         super().__init__(key, expected, found)

@@ -13,12 +13,16 @@ class DeadReason(StrEnum):
     CONTRACT_BROKEN = "contract_broken"
     BUNDLE_MISSING = "bundle_missing"
     BUNDLE_REFUSED = "bundle_refused"
+    BUNDLE_UNREADABLE = "bundle_unreadable"
 
 
 class Cause(StrEnum):
-    """What lies in a message's way just now; none of it is its own fault."""
+    """Why a message is retried. The `bundle_*` causes concern its own bundle, the others are shared trouble."""
 
     BUNDLE_NOT_THERE = "bundle_not_there"
+    BUNDLE_CHANGED = "bundle_changed"
+    BUNDLE_UNREADABLE = "bundle_unreadable"
+    SOURCE_UNAVAILABLE = "source_unavailable"
     STORE_UNAVAILABLE = "store_unavailable"
     STORE_REFUSES = "store_refuses"
     BUS_UNAVAILABLE = "bus_unavailable"
@@ -48,11 +52,12 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Not now: deliver it again after `after_s` seconds. No event is to blame for `why`."""
+    """Not now: deliver it again after `after_s` seconds. `part` is what failed, as health names it."""
 
     after_s: float
     cause: Cause
     why: str
+    part: str = "store"
 
 
 @dataclass(frozen=True, slots=True)

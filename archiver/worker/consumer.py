@@ -1,8 +1,8 @@
-"""Fetch messages, have each one worked on, and carry the outcome out; until idle, or until told to stop.
+"""Fetch messages, process each one, and carry out the outcome; until idle, or until stopped.
 
-Told to stop, it fetches nothing more, finishes what is in hand within the grace period and hands the rest back.
-While the breaker is open it fetches nothing either, and asks now and then whether the store is back.
-One message's defect stays one message's: it is logged with its traceback, handed back, and the others go on.
+When stopped, it fetches nothing more, finishes what is in hand within the grace period and returns the rest to the
+queue. While the breaker is open it fetches nothing either, and probes the store and the bundle sources.
+A defect met by one message is logged with its traceback and that message retried; the others go on.
 """
 
 from __future__ import annotations
@@ -12,14 +12,22 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import assert_never
 
 from structlog.typing import FilteringBoundLogger
 
 from archiver.core.announcement import FAILED, dead_letter, dead_letter_id
 from archiver.core.backoff import BACKOFF
-from archiver.core.breaker import Breaker, State
-from archiver.core.errors import BusSilent, BusUnavailable, StoreUnavailable
+from archiver.core.breaker import Breaker, State, works
+from archiver.core.errors import (
+    BusSilent,
+    BusUnavailable,
+    ConsumerMissing,
+    NotAllDone,
+    SourceUnavailable,
+    StoreUnavailable,
+)
 from archiver.core.limiter import Limiter
 from archiver.core.outcome import Ack, Cause, Dead, Ignored, Outcome, Retry
 from archiver.core.replay import run_of
@@ -30,14 +38,27 @@ from archiver.worker.watchdog import Watchdog
 
 _FETCH_WAIT_S = 1.0
 _PROGRESS_FOR_S = 600.0  # a worker that needs longer than ten minutes for one message is stuck
+_REPORT_EVERY_S = 30.0
+_GONE_AT = 3  # answers in a row: while JetStream elects a leader, one may be wrong
+_REMEMBERED = 10_000
+
+
+@dataclass(slots=True)
+class _Idle:
+    """What a job that runs until idle has seen: when an event was last finished, and how many are waiting."""
+
+    progress_at_s: float = 0.0
+    report_at_s: float = 0.0
+    waiting: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
     """One worker.
 
-    `limiter` says how many messages it works on at once; times are seconds. `probe` asks the store whether it is
-    there, and raises StoreUnavailable where it is not; `chance` gives [0, 1).
+    `limiter` says how many messages it works on at once; times are seconds. `probe` checks store and bundle sources,
+    and raises StoreUnavailable or SourceUnavailable; `chance` returns a number in [0, 1).
     """
 
     inbox: Inbox
@@ -55,13 +76,21 @@ class Consumer:
     chance: Callable[[], float]
     breaker: Breaker = field(default_factory=Breaker)
     tally: Counter[str] = field(default_factory=Counter)
+    _retried: dict[int, Retry] = field(default_factory=dict)
+    _idle: _Idle = field(default_factory=_Idle)
 
-    async def run(self, stop: asyncio.Event, *, until_idle: bool) -> Counter[str]:
+    async def run(self, stop: asyncio.Event, *, until_idle: bool, max_wait_s: float = inf) -> Counter[str]:
         """Work until `stop` is set or, with `until_idle`, until nothing is waiting; return counts by outcome.
 
+        With `until_idle`, `max_wait_s` bounds the time in which no event is finished: messages that are retried later
+        keep the consumer busy.
+
         Raises:
-            BusSilent: the bus is connected and answers nothing, whatever was tried; what was in hand is handed back.
+            BusSilent: the bus is connected and answers nothing; what was in hand is returned to the queue.
+            ConsumerMissing: with `until_idle`, the consumer or its stream was deleted.
+            NotAllDone: nothing was finished for `max_wait_s`.
         """
+        self._idle.progress_at_s = _now_s()
         working: set[asyncio.Task[None]] = set()
         turn = asyncio.Event()
         stopped = asyncio.create_task(stop.wait())
@@ -85,8 +114,10 @@ class Consumer:
                         task = asyncio.create_task(self._handle(delivery))
                         task.add_done_callback(ended)
                         working.add(task)
-                    if until_idle and not (deliveries is None or deliveries or working) and await self._is_idle():
+                    if until_idle and not (deliveries or working) and await self._is_idle(deliveries):
                         break
+                if until_idle and not working:
+                    self._require_progress(max_wait_s)
         finally:
             stopped.cancel()
             await self._drain(working)
@@ -122,19 +153,48 @@ class Consumer:
             return
         try:
             looking.result()
-        except StoreUnavailable as error:
-            self.health.wrong("store", str(error))
+        except (StoreUnavailable, SourceUnavailable) as error:
+            self.health.wrong(error.part, str(error))
             self.breaker.probed(answered=False)
         else:
             self.breaker.probed(answered=True)
 
-    async def _is_idle(self) -> bool:
+    async def _is_idle(self, fetched: Sequence[Delivery] | None) -> bool:
+        """Say whether nothing is waiting; `fetched` is None where fetching failed, which is no idleness."""
         try:
             backlog = await self.inbox.backlog()
+        except ConsumerMissing:
+            self._idle.gone += 1
+            if self._idle.gone >= _GONE_AT:
+                raise
+            return False
         except BusUnavailable as error:
             self.log.warning("bus unavailable", why=str(error))
             return False
-        return backlog.undelivered == 0 and backlog.unanswered == 0
+        self._idle.gone, self._idle.waiting = 0, backlog.undelivered + backlog.unanswered
+        return fetched is not None and not self._idle.waiting
+
+    def _require_progress(self, max_wait_s: float) -> None:
+        """Report what a job waits for, and end it where nothing was finished for too long."""
+        now_s, idle = _now_s(), self._idle
+        left_s = idle.progress_at_s + max_wait_s - now_s
+        if left_s <= 0:
+            raise NotAllDone(f"nothing was finished for {max_wait_s:.0f} s, and {self._waits_for()}", self.tally)
+        if idle.waiting and self._retried and now_s >= idle.report_at_s:
+            idle.report_at_s = now_s + _REPORT_EVERY_S
+            self.log.info("waiting", why=self._waits_for(), at_most_s=round(left_s) if left_s < inf else None)
+
+    def _waits_for(self) -> str:
+        """Say how many events are waiting and, of those that this worker tried, for what."""
+        causes = Counter(str(each.cause) for each in self._retried.values())
+        count = max(self._idle.waiting, len(self._retried))
+        waiting = f"{count} event{'' if count == 1 else 's'} {'is' if count == 1 else 'are'} waiting"
+        if not causes:
+            return waiting
+        latest = next(reversed(self._retried.values()))
+        return (
+            f"{waiting} ({', '.join(f'{cause}: {n}' for cause, n in causes.most_common())}); the latest: {latest.why}"
+        )
 
     async def _drain(self, working: set[asyncio.Task[None]]) -> None:
         if not working:
@@ -168,7 +228,7 @@ class Consumer:
             self.tally["unanswered"] += 1
             log.warning("not answered", why=str(error))
         except asyncio.CancelledError:
-            self.tally["handed back"] += 1
+            self.tally["returned"] += 1
             with suppress(BusUnavailable):
                 await delivery.retry(0)
             raise
@@ -176,10 +236,15 @@ class Consumer:
     def _note(self, outcome: Outcome, began_s: float) -> None:
         self.breaker.note(outcome)
         self.limiter.note(outcome, began_s=began_s, ended_s=_now_s())
-        if self.breaker.state is State.CLOSED:
+        if isinstance(outcome, Retry):
+            self.health.retried(outcome.cause)
+        if isinstance(outcome, Retry) and (
+            outcome.cause is Cause.SOURCE_UNAVAILABLE  # known for what it is at the first one
+            or (self.breaker.state is not State.CLOSED and works(outcome) is False)
+        ):
+            self.health.wrong(outcome.part, outcome.why)
+        elif self.breaker.state is State.CLOSED:
             self.health.fine("store")
-        elif isinstance(outcome, Retry):
-            self.health.wrong("store", outcome.why)
 
     async def _carry_out(self, delivery: Delivery, outcome: Outcome, log: FilteringBoundLogger) -> None:
         match outcome:
@@ -204,6 +269,14 @@ class Consumer:
             case _:
                 assert_never(outcome)
         self.tally[name] += 1
+        self._remember(delivery.message.sequence, outcome)
+
+    def _remember(self, sequence: int, outcome: Outcome) -> None:
+        if not isinstance(outcome, Retry):
+            self._retried.pop(sequence, None)
+            self._idle.progress_at_s = _now_s()
+        elif sequence in self._retried or len(self._retried) < _REMEMBERED:
+            self._retried[sequence] = outcome
 
     async def _bury(self, delivery: Delivery, dead: Dead) -> None:
         """Terminate only what has a dead letter: a message that is in neither place is lost."""

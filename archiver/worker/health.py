@@ -1,7 +1,8 @@
-"""Is this worker ready? What stands in its way is told once when it begins, and once when it is over."""
+"""Whether this worker is ready. Each problem is logged once when it begins and once when it is over."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,20 +12,29 @@ from structlog.typing import FilteringBoundLogger
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the worker depends on, part by part; ready while nothing is wrong."""
+    """The state of what the worker depends on, part by part; ready while nothing is wrong.
+
+    `retries` counts retried deliveries by cause. A bundle's own trouble (`bundle_unreadable`, …) shows up there only:
+    it does not make the worker unready.
+    """
 
     log: FilteringBoundLogger
+    retries: Counter[str] = field(default_factory=Counter)
     _problems: dict[str, str] = field(default_factory=dict)
 
     @property
     def problems(self) -> Mapping[str, str]:
-        """What is wrong now, by part: store, bus."""
+        """What is wrong now, by part: store, bus, spool, object_store."""
         return MappingProxyType(self._problems)
 
     @property
     def ready(self) -> bool:
-        """Whether messages can be worked on."""
+        """Whether messages can be processed."""
         return not self._problems
+
+    def retried(self, cause: str) -> None:
+        """Note that a delivery is retried."""
+        self.retries[cause] += 1
 
     def wrong(self, part: str, why: str) -> None:
         """Note that a part does not work."""

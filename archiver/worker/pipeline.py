@@ -8,8 +8,9 @@ The order is the promise:
     (8) release the source's copy of the bundle  (9) acknowledge
 
 A crash between two steps leads to redelivery, and every prefix of the order is harmless to repeat, because
-both keys come from content (`core/keys.py`). Trouble of the store or the bus is never the event's fault: it
-is retried for as long as it lasts. This module knows no driver; it speaks to `ports.py`.
+both keys come from content (`core/keys.py`). Trouble of the store, the bus or a bundle source is never the event's
+fault: it is retried for as long as it lasts. A bundle that is missing, changes or cannot be read is its own event's
+trouble, and is waited for until the deadline. This module knows no driver; it speaks to `ports.py`.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from hashlib import sha256
 
 from archiver.core.announcement import ARCHIVED, archived_event, archived_id
 from archiver.core.backoff import BACKOFF
+from archiver.core.bundle_wait import bundle_wait
 from archiver.core.errors import (
     BundleMissing,
     BundleRefused,
+    BundleUnreadable,
     BusUnavailable,
     DigestMismatch,
     ReferenceDamaged,
+    SourceUnavailable,
     StoreUnavailable,
 )
 from archiver.core.keys import ref_key
@@ -36,6 +40,7 @@ from archiver.core.replay import run_of
 from archiver.core.values import Message
 from archiver.ports import Announcer, Bundle, BundleSource
 from archiver.worker.archive import Archive, digest_of
+from archiver.worker.source_watch import SourceWatch
 from contracts import PreparedEvent, check, load_contract
 from contracts.toolkit import BUNDLE_SOURCE, REPLAY, format_rfc3339
 
@@ -44,12 +49,13 @@ from contracts.toolkit import BUNDLE_SOURCE, REPLAY, format_rfc3339
 class Pipeline:
     """The work for one message.
 
-    `deadline_s` is how long a bundle may be late; `release` says whether the source's copy of an archived bundle
-    is taken away; `chance` gives [0, 1).
+    `deadline_s` is how long a bundle is looked for, in seconds; `release` says whether the source's copy of an archived
+    bundle is deleted; `chance` returns a number in [0, 1).
     """
 
     archive: Archive
     bundles: BundleSource
+    watch: SourceWatch
     announcer: Announcer
     deadline_s: float
     release: bool
@@ -62,12 +68,13 @@ class Pipeline:
             return event
         try:
             return await self._process(message, event)
-        except BundleMissing as error:
-            return self._without_bundle(message, error)
+        except (BundleMissing, BundleUnreadable) as error:
+            return await self._without_bundle(message, event, error)
         except BundleRefused as error:
+            self.watch.found()
             return Dead(DeadReason.BUNDLE_REFUSED, str(error))
-        except (StoreUnavailable, BusUnavailable, DigestMismatch) as error:
-            return self._retry(error.cause, message, error)
+        except (StoreUnavailable, SourceUnavailable, BusUnavailable, DigestMismatch) as error:
+            return self._retry(message, error)
 
     async def _process(self, message: Message, event: PreparedEvent) -> Ack:
         reference = None
@@ -78,8 +85,8 @@ class Pipeline:
         if reference is None:
             try:
                 reference, bundle = await self._archive(message, event)  # (3) to (6)
-            except BundleMissing:
-                # Late, lost, or archived before and released from its source since.
+            except (BundleMissing, BundleUnreadable):
+                # Late, lost, or archived before; what is left in the source no longer matters then.
                 reference, repeated = await self._archived(event), True
                 if reference is None:
                     raise
@@ -101,6 +108,7 @@ class Pipeline:
 
     async def _archive(self, message: Message, event: PreparedEvent) -> tuple[Reference, Bundle]:
         async with self._open(message, event) as bundle:
+            self.watch.found(bundle.obtained_from)
             stored = await self.archive.store_bundle(event, bundle)
         # Only now, with the bundle closed, is it known that it did not change while it was read.
         return await self.archive.write_reference(event, _source(message), stored), bundle
@@ -119,7 +127,7 @@ class Pipeline:
     async def _release(
         self, message: Message, event: PreparedEvent, reference: Reference, bundle: Bundle | None
     ) -> str:
-        """Take the source's copy away, and return why it is still there, or ''; the event is archived either way."""
+        """Delete the source's copy, and return why it is still there, or ''; the event is archived either way."""
         if not self.release:
             return ""
         try:
@@ -130,7 +138,7 @@ class Pipeline:
             await copy.release()
         except BundleMissing:
             return ""
-        except (BundleRefused, StoreUnavailable) as error:
+        except (BundleRefused, BundleUnreadable, SourceUnavailable) as error:
             return str(error)
         return ""
 
@@ -138,15 +146,26 @@ class Pipeline:
         async with self._open(message, event) as bundle:
             return bundle if await digest_of(bundle) == reference.bundle.sha256 else None
 
-    def _without_bundle(self, message: Message, error: BundleMissing) -> Retry | Dead:
-        # Counted from when the stream took the message: `occurred_at` is the emitter's word, and may be any.
-        waited_s = (self.archive.clock.now() - message.received_at).total_seconds()
-        if waited_s < self.deadline_s:
-            return self._retry(Cause.BUNDLE_NOT_THERE, message, error)
-        return Dead(DeadReason.BUNDLE_MISSING, f"{error}, {waited_s:.0f} s after its event")
+    async def _without_bundle(
+        self, message: Message, event: PreparedEvent, error: BundleMissing | BundleUnreadable
+    ) -> Retry | Dead:
+        wait = bundle_wait(event.key, message.deliveries, self.deadline_s)
+        looks = f"looked for {message.deliveries} times in {wait.looked_s:.0f} s"
+        if isinstance(error, BundleUnreadable):
+            self.watch.found()
+            if wait.is_over:
+                return Dead(DeadReason.BUNDLE_UNREADABLE, f"{error}; {looks}")
+            return Retry(wait.next_s, error.cause, str(error), part="bundle")
+        self.watch.missed(event.key)
+        if wait.is_over and await self.watch.may_give_up(event.key):
+            return Dead(DeadReason.BUNDLE_MISSING, f"{error}; {looks}")
+        return Retry(wait.next_s, Cause.BUNDLE_NOT_THERE, str(error), part="bundle")
 
-    def _retry(self, cause: Cause, message: Message, error: Exception) -> Retry:
-        return Retry(BACKOFF[cause].delay_s(message.deliveries, self.chance()), cause, str(error))
+    def _retry(
+        self, message: Message, error: StoreUnavailable | SourceUnavailable | BusUnavailable | DigestMismatch
+    ) -> Retry:
+        delay_s = BACKOFF[error.cause].delay_s(message.deliveries, self.chance())
+        return Retry(delay_s, error.cause, str(error), part=error.part)
 
 
 def validate(payload: bytes, *, source: str) -> PreparedEvent | Dead:

@@ -185,7 +185,7 @@ def test_what_is_not_finished_within_the_grace_period_is_handed_back_at_once(bar
         until(lambda: kit.consumer().num_ack_pending, "taken")
         worker.signal(signal.SIGTERM)
         assert worker.ended() == 0
-    assert worker.out.read_text() == "1 handed back\n"
+    assert worker.out.read_text() == "1 returned\n"
 
     assert kit.archiver("run", "--until-idle").stdout.decode() == "1 archived\n"
     assert len(kit.objects("refs/")) == 1

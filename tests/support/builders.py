@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
 from archiver.core.errors import BundleMissing
 from archiver.core.outcome import Outcome
 from archiver.core.reference import Reference, read_reference
@@ -23,7 +25,9 @@ from archiver.core.values import Folder
 from archiver.ports import Backlog, Body, Bundle, Message, Stored
 from archiver.stores.memory import MemoryStore
 from archiver.worker.archive import Archive, Identity
+from archiver.worker.health import Health
 from archiver.worker.pipeline import Pipeline
+from archiver.worker.source_watch import SourceWatch
 from contracts import PreparedEvent
 from contracts.fixtures.corpus import ROOT
 from contracts.toolkit import spool_name
@@ -118,6 +122,9 @@ class MemoryBundles(_Fake):
 
         yield Bundle(io.BytesIO(data), len(data), "spool", release)
         self.note("close bundle")
+
+    async def check(self) -> None:
+        self.note("check bundles")
 
 
 @dataclass
@@ -254,16 +261,24 @@ class House:
         self.announcer = RecordingAnnouncer(self.journal)
         self.clock = FixedClock()
         self.bundles.leave(prepared())
+        self.outstanding = 1
+        self.seconds = 0.0
+        self.health = Health(structlog.wrap_logger(structlog.testing.ReturnLogger()))
+        self.watch = SourceWatch("spool", self.health, self.deadline_s, self._outstanding, now_s=lambda: self.seconds)
         identity = Identity("archive", self.prefix, "w", "0")
         self.archive = Archive(self.store, self.clock, identity, create_only=self.create_only)
         self.pipeline = Pipeline(
             self.archive,
             self.bundles,
+            self.watch,
             self.announcer,
             deadline_s=self.deadline_s,
             release=self.release,
             chance=lambda: self.chance,
         )
+
+    async def _outstanding(self) -> int:
+        return self.outstanding
 
     def process(self, message: Message) -> Outcome:
         self.journal.clear()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from archiver.bundles.chain import Sources, open_sources, require_sources
-from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
+from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, SourceUnavailable
 from archiver.ports import Bundle
 from archiver.settings import load_settings
 from contracts import BadInput, PreparedEvent
@@ -21,7 +21,7 @@ from tests.support.builders import BUNDLE, prepared
 
 EVENT = prepared()
 MISSING, UNSETTLED = BundleMissing("here"), BundleUnsettled("here")
-REFUSED, DOWN = BundleRefused("here", "it is a link"), StoreUnavailable("read it", "no answer in time")
+REFUSED, DOWN = BundleRefused("here", "it is a link"), SourceUnavailable("spool", "read it", "no answer in time")
 
 
 @dataclass
@@ -40,6 +40,10 @@ class Source:
             raise self.answer
         yield Bundle(io.BytesIO(BUNDLE), len(BUNDLE), self.name)
         self.asked.append(f"closed {self.name}")
+
+    async def check(self) -> None:
+        if self.answer:
+            raise self.answer
 
 
 def opened(first: Exception | None, second: Exception | None, said: str | None = None) -> list[str]:

@@ -16,7 +16,8 @@ from nats.js.api import ObjectLink
 
 from archiver.bundles import nats_object_store as object_store
 from archiver.bundles.nats_object_store import BundleNotWhole
-from archiver.core.errors import BundleMissing, BundleRefused, StoreUnavailable
+from archiver.core.errors import BundleMissing, BundleRefused, SourceUnavailable
+from archiver.core.outcome import Cause
 from contracts.toolkit import NatsServer
 from tests.support.bucket import CHUNK, EVENT, MAX_BYTES, NAME, Bucket, FlaggedServer, Steps, on
 from tests.support.builders import BUNDLE
@@ -98,7 +99,7 @@ def test_a_bucket_that_is_not_there_blames_no_event_and_says_what_to_do(nats_ser
     async def steps(bucket: Bucket) -> None:
         await bucket.jetstream.delete_object_store(bucket.name)
 
-        with pytest.raises(StoreUnavailable, match=rf"NATS has no bucket {bucket.name}\n  create it: archiver init"):
+        with pytest.raises(SourceUnavailable, match=rf"NATS has no bucket {bucket.name}\n  create it: archiver init"):
             await bucket.read()
 
     on(nats_server, steps)
@@ -124,15 +125,13 @@ def damage(**changes: Any) -> Steps:
         (damage(nuid="anothernuid"), "0 of its 3 chunks are there"),
     ],
 )
-def test_what_is_not_whole_is_never_handed_out_and_waits_like_a_bundle_that_is_late(
-    nats_server: NatsServer, harm: Steps, why: str
-) -> None:
+def test_what_is_not_whole_is_never_returned_and_is_retried(nats_server: NatsServer, harm: Steps, why: str) -> None:
     async def steps(bucket: Bucket) -> None:
         await harm(bucket)
 
         with pytest.raises(BundleNotWhole, match=f"is not whole: .*{why}") as refused:
             await bucket.read()
-        assert isinstance(refused.value, BundleMissing)
+        assert refused.value.cause is Cause.BUNDLE_CHANGED, "it is retried like a bundle that is being written"
 
     on(nats_server, steps)
 
@@ -194,7 +193,7 @@ def test_a_full_disk_blames_no_event(nats_server: NatsServer, monkeypatch: pytes
     async def steps(bucket: Bucket) -> None:
         await bucket.put(bytes(2 << 20))
 
-        with pytest.raises(StoreUnavailable, match=os.strerror(errno.ENOSPC)):
+        with pytest.raises(SourceUnavailable, match=os.strerror(errno.ENOSPC)):
             await bucket.read()
 
     on(nats_server, steps)

@@ -12,7 +12,7 @@ import pytest
 from nats.js import JetStreamContext
 
 from archiver.bundles.nats_object_store import BundleNotWhole, ensure_object_store
-from archiver.core.errors import BundleMissing, StoreUnavailable
+from archiver.core.errors import BundleMissing, SourceUnavailable
 from contracts.toolkit import NatsServer
 from tests.e2e.kit import frozen
 from tests.support.bucket import CHUNK, EVENT, NAME, Bucket, Steps, on
@@ -66,7 +66,7 @@ def before_third_chunk(monkeypatch: pytest.MonkeyPatch, bucket: Bucket, meanwhil
         (purge, BundleNotWhole, "2 of its 5 chunks are there"),
         (replace, BundleNotWhole, "2 of its 5 chunks are there"),
         (delete, BundleNotWhole, "2 of its 5 chunks are there"),
-        (delete_bucket, StoreUnavailable, "NATS has no bucket"),
+        (delete_bucket, SourceUnavailable, "NATS has no bucket"),
     ],
 )
 def test_what_goes_while_it_is_read_is_never_handed_out(
@@ -96,7 +96,7 @@ def test_a_server_that_stops_answering_in_the_middle_is_given_up_in_time(
         before_third_chunk(monkeypatch, bucket, freeze)
         began = time.monotonic()
         try:
-            with pytest.raises(StoreUnavailable, match=f"could not read the object {bucket.name}/.*no answer in time"):
+            with pytest.raises(SourceUnavailable, match=f"{bucket.name}.*no answer in time"):
                 await bucket.read(**limits)
         finally:
             freezing.__exit__(None, None, None)
@@ -112,7 +112,7 @@ def test_a_server_that_has_gone_blames_no_event(own_server: NatsServer) -> None:
         await bucket.put(FIVE_CHUNKS)
         await asyncio.to_thread(own_server.stop)
 
-        with pytest.raises(StoreUnavailable, match=f"could not read the object {bucket.name}"):
+        with pytest.raises(SourceUnavailable, match=f"could not read the object {bucket.name}"):
             await bucket.read(answer_s=0.3)
 
     on(own_server, steps)
@@ -192,7 +192,7 @@ def test_a_bundle_that_cannot_be_released_says_why(nats_server: NatsServer) -> N
     async def steps(bucket: Bucket) -> None:
         await bucket.put(BUNDLE)
 
-        with pytest.raises(StoreUnavailable, match=f"could not delete the object {bucket.name}/{NAME}"):
+        with pytest.raises(SourceUnavailable, match=f"could not delete the object {bucket.name}/{NAME}"):
             await released(bucket, delete_bucket)
 
     on(nats_server, steps)

@@ -13,12 +13,19 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
 from archiver.bundles.spool import SpoolSource
-from archiver.core.errors import BundleMissing, BundleRefused, BundleUnsettled, StoreUnavailable
+from archiver.core.errors import (
+    BundleMissing,
+    BundleRefused,
+    BundleUnreadable,
+    BundleUnsettled,
+    SourceUnavailable,
+    StoreUnavailable,
+)
 from contracts import PreparedEvent
 from contracts.toolkit import BundleInfo, spool_name
 
@@ -177,14 +184,14 @@ def test_an_error_inside_the_block_is_not_hidden_by_a_change(bundle: Path) -> No
 
 
 def test_a_spool_that_is_not_mounted_blames_no_event_and_says_what_to_look_at(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match=r"No such file or directory; is the volume mounted"):
+    with pytest.raises(SourceUnavailable, match=r"No such file or directory; is the volume mounted"):
         bundle_text(tmp_path / "none" / spool_name(EVENT))
 
 
 def test_a_spool_that_is_a_file_blames_no_event(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(StoreUnavailable, match="Not a directory"):
+    with pytest.raises(SourceUnavailable, match="Not a directory"):
         bundle_text(tmp_path / "file" / spool_name(EVENT))
 
 
@@ -201,44 +208,117 @@ def nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-@pytest.mark.parametrize("closed", ["file", "directory"])
-def test_what_this_user_may_not_read_blames_the_operator_and_no_event(closed: str) -> None:
+@pytest.mark.parametrize(
+    ("closed", "error"),
+    [
+        pytest.param(("file", 0o000), BundleUnreadable, id="the file"),
+        pytest.param(("directory", 0o000), SourceUnavailable, id="the directory"),
+        pytest.param(("directory", 0o444), SourceUnavailable, id="the directory may be listed and not searched"),
+        pytest.param(("directory", 0o111), SourceUnavailable, id="the directory may be searched and not listed"),
+    ],
+)
+def test_a_closed_file_is_its_bundles_trouble_and_a_closed_directory_the_spools(
+    closed: tuple[str, int], error: type[Exception]
+) -> None:
+    kind, mode = closed
     with tempfile.TemporaryDirectory() as made:  # not tmp_path, whose parents are closed to others
         bundle = Path(made) / spool_name(EVENT)
         bundle.write_bytes(b"# Coach\n")
-        bundle.chmod(0o000 if closed == "file" else 0o444)
-        bundle.parent.chmod(0o000 if closed == "directory" else 0o755)
+        bundle.chmod(mode if kind == "file" else 0o444)
+        bundle.parent.chmod(mode if kind == "directory" else 0o755)
         try:
-            with nobody(), pytest.raises(StoreUnavailable, match="Permission denied"):
+            with nobody(), pytest.raises(error, match="Permission denied"):
                 bundle_text(bundle)
         finally:
             bundle.parent.chmod(stat.S_IRWXU)
 
 
-@pytest.mark.parametrize("code", [errno.ENFILE, errno.EMFILE, errno.EIO, errno.ESTALE])
-def test_a_failing_machine_blames_no_event(bundle: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+# What one name can answer, and what only a machine or a medium that fails for all names answers.
+OF_ONE = "EACCES EPERM ENAMETOOLONG EISDIR ENOTDIR EIO ESTALE EOVERFLOW EINVAL ETXTBSY EBUSY EUCLEAN EBADMSG"
+OF_ALL = "ENFILE EMFILE ENOMEM ENOSPC EDQUOT ENODEV ENOTCONN EHOSTDOWN ESHUTDOWN"
+ERRORS = [(code, BundleUnreadable) for code in OF_ONE.split()] + [(code, SourceUnavailable) for code in OF_ALL.split()]
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, call: str, error: OSError, *, is_it: Callable[..., bool]) -> None:
+    really = getattr(os, call)
+
+    def fail(*about: object, **at: object) -> object:
+        if is_it(*about):
+            raise error
+        return really(*about, **at)
+
+    monkeypatch.setattr(os, call, fail)
+
+
+@pytest.mark.parametrize(("code", "kind"), ERRORS, ids=[code for code, _ in ERRORS])
+@pytest.mark.parametrize("call", ["open", "read"])
+def test_an_error_of_one_file_is_its_bundles_trouble_and_one_of_the_machine_the_spools(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, code: str, kind: type[Exception], call: str
+) -> None:
     bundle.write_bytes(b"# Coach\n")
-    really_open = os.open
+    number = getattr(errno, code)
+    error = OSError(number, os.strerror(number))
+    is_it = (lambda path, *_: path == bundle.name) if call == "open" else (lambda *_: True)
+    failing(monkeypatch, call, error, is_it=is_it)
 
-    def failing(path: str, flags: int, *rest: int, **at: int) -> int:
-        if path == bundle.name:
-            raise OSError(code, os.strerror(code))
-        return really_open(path, flags, *rest, **at)
+    with pytest.raises(kind, match=os.strerror(number)):
+        bundle_text(bundle)
 
-    monkeypatch.setattr(os, "open", failing)
+    monkeypatch.undo()
+    assert open_files_under(bundle.parent) == []
 
-    with pytest.raises(StoreUnavailable, match=os.strerror(code)):
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_an_error_of_one_file_is_the_spools_where_the_directory_fails_as_well(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    bundle.write_bytes(b"# Coach\n")
+    error = OSError(code, os.strerror(code))
+    failing(monkeypatch, "open", error, is_it=lambda path, *_: path == bundle.name)
+    failing(monkeypatch, "scandir", error, is_it=lambda *_: True)
+
+    with pytest.raises(SourceUnavailable, match=f"could not open the directory {bundle.parent}: {os.strerror(code)}"):
         bundle_text(bundle)
 
 
-def test_a_medium_that_fails_while_it_is_read_blames_no_event(bundle: Path) -> None:
-    bundle.write_bytes(b"# Coach\n")
+@pytest.mark.parametrize("read", [lambda file: file.read(4096), lambda file: file.read()], ids=["some", "all"])
+def test_a_large_bundle_that_cannot_be_read_to_its_end_is_its_own_trouble(
+    bundle: Path, read: Callable[[BinaryIO], bytes]
+) -> None:
+    bundle.write_bytes(b"x" * (2 << 20))
 
-    def fail() -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    async def steps() -> None:
+        async with SpoolSource(bundle.parent, 4 << 20).open(EVENT) as opened:
+            directory = os.open(bundle.parent, os.O_RDONLY)
+            os.dup2(directory, opened.file.fileno())  # from here on a read fails: it is a directory
+            os.close(directory)
+            try:
+                read(opened.file)
+            except BundleUnreadable as error:
+                raise StoreUnavailable("write the blob", str(error)) from error  # as a driver may wrap it
 
-    with pytest.raises(StoreUnavailable, match=os.strerror(errno.EIO)):
-        bundle_text(bundle, meanwhile=fail)
+    with pytest.raises(BundleUnreadable, match=os.strerror(errno.EISDIR)):
+        asyncio.run(steps())
+
+
+@pytest.mark.parametrize("refusal", [StoreUnavailable("write the blob", "400 BadDigest"), BundleRefused("x", "413")])
+def test_a_store_that_refuses_a_bundle_that_grew_meanwhile_is_not_to_blame(bundle: Path, refusal: Exception) -> None:
+    bundle.write_bytes(b"x" * 10)
+    os.utime(bundle, ns=(LONG_AGO_NS, LONG_AGO_NS))
+
+    def grow_and_be_refused() -> None:
+        bundle.write_bytes(b"x" * 20)
+        raise refusal
+
+    with pytest.raises(BundleUnsettled, match="changed while it was read"):
+        bundle_text(bundle, meanwhile=grow_and_be_refused)
+
+
+def test_a_spool_that_is_there_passes_its_check_and_one_that_is_not_does_not(tmp_path: Path) -> None:
+    asyncio.run(SpoolSource(tmp_path, MAX_BYTES).check())
+
+    with pytest.raises(SourceUnavailable, match="is the volume mounted"):
+        asyncio.run(SpoolSource(tmp_path / "none", MAX_BYTES).check())
 
 
 def open_files_under(directory: Path) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from archiver.bundles.spool import SpoolSource
-from archiver.core.errors import StoreUnavailable
+from archiver.core.errors import SourceUnavailable
 from contracts.toolkit import spool_name
 from tests.archiver.bundles.test_spool import nobody, open_files_under
 from tests.support.builders import BUNDLE, prepared
@@ -119,17 +119,17 @@ def test_a_spool_that_may_not_be_written_to_says_what_to_look_at() -> None:
         path.write_bytes(BUNDLE)
         Path(made).chmod(0o555)
         try:
-            with nobody(), pytest.raises(StoreUnavailable) as refused:
+            with nobody(), pytest.raises(SourceUnavailable) as refused:
                 read_and_release(path)
         finally:
             Path(made).chmod(0o755)
         assert str(refused.value) == (
-            f"the store could not remove the bundle {path}: {os.strerror(errno.EACCES)}; "
+            f"the spool failed: could not remove the bundle {path}: {os.strerror(errno.EACCES)}; "
             "may this user write to the spool? (ARCHIVER_SPOOL)"
         )
         assert path.read_bytes() == BUNDLE
 
 
 def test_a_spool_that_is_no_longer_mounted_says_so(bundle: Path) -> None:
-    with pytest.raises(StoreUnavailable, match=r"could not open the spool .*; is the volume mounted"):
+    with pytest.raises(SourceUnavailable, match=r"could not open the directory .*; is the volume mounted"):
         read_and_release(bundle, meanwhile=lambda path: shutil.rmtree(path.parent))

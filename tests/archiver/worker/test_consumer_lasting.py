@@ -38,7 +38,7 @@ def test_told_to_stop_it_takes_nothing_more_finishes_what_is_in_hand_and_hands_t
 
     tally = asyncio.run(steps())
 
-    assert tally == {"archived": 2, "handed back": 2}
+    assert tally == {"archived": 2, "returned": 2}
     assert [each.answer for each in taken] == ["acknowledge", "retry", "acknowledge", "retry"]
     assert [each.after_s for each in taken if each.answer == "retry"] == [0, 0]
     assert [each.journal for each in waiting] == [[], []]

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archiver.core.errors import BucketMissing, BundleRefused, BusUnavailable, DigestMismatch, StoreUnavailable
+from archiver.core.bundle_wait import bundle_wait
+from archiver.core.errors import (
+    BucketMissing,
+    BundleRefused,
+    BundleUnreadable,
+    BundleUnsettled,
+    BusUnavailable,
+    DigestMismatch,
+    SourceUnavailable,
+    StoreUnavailable,
+)
 from archiver.core.keys import blob_key, conflict_key, ref_key
 from archiver.core.outcome import Ack, Cause, Dead, DeadReason, Retry
 from archiver.core.reference import Source
@@ -199,26 +209,92 @@ def test_a_repair_that_fails_is_tried_again_later(house: House, call: str) -> No
     assert REFERENCE not in house.store.objects
 
 
-@pytest.mark.parametrize(("waited_s", "dead"), [(0, False), (DEADLINE_S - 1, False), (DEADLINE_S, True), (1e6, True)])
-def test_a_late_bundle_is_waited_for_until_its_deadline(house: House, waited_s: float, dead: bool) -> None:  # noqa: FBT001
+def looks_until_the_deadline(deadline_s: float, key: str = EVENT.key) -> int:
+    """Return the number of the delivery at which the deadline has been reached."""
+    return next(look for look in range(1, 10_000) if bundle_wait(key, look, deadline_s).is_over)
+
+
+LAST = looks_until_the_deadline(DEADLINE_S)
+
+
+@pytest.mark.parametrize(("deliveries", "dead"), [(1, False), (LAST - 1, False), (LAST, True), (LAST + 1000, True)])
+def test_a_late_bundle_is_looked_for_until_its_deadline(house: House, deliveries: int, dead: bool) -> None:  # noqa: FBT001
     house.bundles.bundles.clear()
-    house.clock.forward(waited_s)
 
-    outcome = house.process(arrival())
+    outcome = house.process(arrival(deliveries))
 
-    assert house.journal == ["open bundle", "read refs"]
+    assert "open bundle" in house.journal
     if dead:
         assert isinstance(outcome, Dead)
         assert outcome.reason is DeadReason.BUNDLE_MISSING
-        assert f"{waited_s:.0f} s after its event" in outcome.detail
+        assert f"looked for {deliveries} times in {DEADLINE_S:.0f} s" in outcome.detail
     else:
         assert isinstance(outcome, Retry)
-        assert outcome.after_s == 1.5  # two seconds doubling, not the longer waits of a failing store
+        assert outcome.cause is Cause.BUNDLE_NOT_THERE
+        assert outcome.after_s <= 60
 
 
-def test_the_deadline_counts_from_when_the_stream_took_the_event_not_from_what_the_emitter_says(house: House) -> None:
+def test_time_in_which_no_worker_looked_does_not_count_towards_the_deadline(house: House) -> None:
+    house.bundles.bundles.clear()
+    house.clock.forward(365 * 24 * 3600)
+
+    outcome = house.process(arrival())
+
+    assert isinstance(outcome, Retry), "at its first delivery, however old the event is"
+    assert outcome.after_s <= 2, "two seconds doubling, not the longer waits of a failing store"
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (BundleUnreadable("spool/x.md", "Permission denied"), Cause.BUNDLE_UNREADABLE),
+        (BundleUnsettled("spool/x.md"), Cause.BUNDLE_CHANGED),
+    ],
+    ids=["unreadable", "changing"],
+)
+@pytest.mark.parametrize("call", ["open bundle", "close bundle"])
+def test_a_bundle_that_cannot_be_read_has_its_own_cause_and_its_own_dead_letter_after_the_deadline(
+    house: House, error: Exception, cause: Cause, call: str
+) -> None:
+    house.fail(call, error)
+
+    first, last = house.process(arrival()), house.process(arrival(LAST))
+
+    assert isinstance(first, Retry)
+    assert (first.cause, first.why, first.part) == (cause, str(error), "bundle")
+    assert isinstance(last, Dead)
+    assert last.reason is DeadReason.BUNDLE_UNREADABLE
+    assert str(error) in last.detail
+    assert house.health.ready
+
+
+def test_an_event_that_is_archived_needs_no_readable_bundle(house: House) -> None:
+    house.process(arrival())
+    house.fail("open bundle", BundleUnreadable("spool/x.md", "Permission denied"))
+
+    outcome = house.process(message(EVENT.payload, sequence=99))
+
+    assert isinstance(outcome, Ack)
+    assert outcome.repeated
+
+
+def test_a_spool_that_fails_as_a_whole_is_named_and_blames_no_event(house: House) -> None:
+    house.fail("open bundle", SourceUnavailable("spool", "open the directory /spool", "No such file or directory"))
+
+    outcome = house.process(arrival(deliveries=1_000_000))
+
+    assert isinstance(outcome, Retry)
+    assert (outcome.cause, outcome.part) == (Cause.SOURCE_UNAVAILABLE, "spool")
+
+
+def test_the_deadline_does_not_depend_on_what_the_emitter_says(house: House) -> None:
+    house.bundles.bundles.clear()
     for occurred_at in ("1999-01-01T00:00:00Z", "2999-01-01T00:00:00Z"):
-        assert isinstance(house.process(arrival(event=prepared(occurred_at=occurred_at))), Retry)
+        event = prepared(occurred_at=occurred_at)
+        house.watch.found()
+        last = looks_until_the_deadline(DEADLINE_S, event.key)
+        assert isinstance(house.process(arrival(last - 1, event=event)), Retry)
+        assert isinstance(house.process(arrival(last, event=event)), Dead)
 
 
 def test_a_bundle_that_is_gone_does_no_harm_once_its_event_is_archived(house: House) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from archiver.core.errors import StoreUnavailable
+from archiver.core.errors import SourceUnavailable, StoreUnavailable
 from archiver.core.keys import blob_key, ref_key
 from archiver.core.outcome import Ack, Cause, Retry
 from contracts.toolkit import BUNDLE_SOURCE, spool_name
@@ -15,7 +15,7 @@ from tests.support.builders import BUNDLE, House, event, message, prepared
 EVENT = prepared()
 NAME = spool_name(EVENT)
 ARCHIVED = "announce kaizen.schedule.archived"
-REFUSED = StoreUnavailable("release the bundle", "Read-only file system")
+REFUSED = SourceUnavailable("spool", "release the bundle", "Read-only file system")
 
 
 def upper_repo(raw: bytes) -> bytes:
