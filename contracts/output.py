@@ -32,13 +32,11 @@ _NOT_BESIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV}
 
 
 @contextmanager
-def open_output(
-    path: str | os.PathLike[str], *, replace: bool, keep_partial: bool = False, what: str = ""
-) -> Iterator[BinaryIO]:
+def open_output(path: str | os.PathLike[str], *, replace: bool, what: str = "") -> Iterator[BinaryIO]:
     """Open what an option names, to be written as binary.
 
-    `replace` says whether a regular file that exists is replaced. With `keep_partial`, what was written counts even
-    if the block raises an `Exception`. `what` names the content in messages.
+    `replace` says whether a regular file that exists is replaced; where the block raises, it stays as it was. `what`
+    names the content in messages.
 
     Raises:
         BadInput: it cannot be written; says why. Nothing was changed.
@@ -62,7 +60,7 @@ def open_output(
             return
         if mode is not None and not replace:
             raise _exists(name)
-        with _replacing(name, target, replace=replace, keep_partial=keep_partial) as file:
+        with _replacing(name, target, replace=replace) as file:
             yield file
     except BrokenPipeError:
         raise
@@ -144,7 +142,7 @@ def _opened_special(refused: str, target: Path, mode: int) -> int:
 
 
 @contextmanager
-def _replacing(name: str, target: Path, *, replace: bool, keep_partial: bool) -> Iterator[BinaryIO]:
+def _replacing(name: str, target: Path, *, replace: bool) -> Iterator[BinaryIO]:
     """Write beside the target, then rename; where its directory takes no second file, copy into the target."""
     try:
         draft, file = _draft(target)
@@ -154,12 +152,7 @@ def _replacing(name: str, target: Path, *, replace: bool, keep_partial: bool) ->
         draft, file = None, tempfile.TemporaryFile()  # noqa: SIM115 - closed below
     try:
         with file:
-            try:
-                yield file
-            except Exception:
-                if keep_partial:
-                    _commit(name, draft, target, file, replace=replace)
-                raise
+            yield file
             _commit(name, draft, target, file, replace=replace)
     finally:
         if draft:

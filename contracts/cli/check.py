@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 import click
 
 from contracts import checker
 from contracts.checker import Profile, Result
+from contracts.cli.payload_files import MOST_BYTES, Unit, find_units
 from contracts.cli.reporting import ReportOptions, report_options, reporting
-from contracts.errors import BadInput, Exit, NothingChecked
+from contracts.errors import BadInput, Exit, KitError, NothingChecked
 from contracts.fixtures.corpus import is_case, read_case
+from contracts.model.strict_json import MalformedPayload
 from contracts.model.violation import Severity, Violation, printable
 from contracts.rules.registry import Contract, load_contract
 
-PIECE_BYTES: Final = 1 << 16
-"""How many bytes of lines travel to another process at once: some milliseconds of checking for each round trip."""
+if TYPE_CHECKING:
+    from contracts.replay.events.capture import Capture
 
-_FILES: Final = 128  # that travel at once
+_CAPTURE: Final = "kaizen.capture/"
+_AT_ONCE: Final = (128, 1 << 16)
+"""How much travels to another process together: files, and bytes of them."""
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE... | -")
-@click.option("--jsonl", is_flag=True, help="Read one payload a line; blank lines are passed over.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE... | DIR... | -")
+@click.option(
+    "--jsonl", is_flag=True, help="Read one payload a line; blank lines are skipped.  [default: where a file is so]"
+)
 @click.option(
     "--contract",
     "name",
@@ -47,7 +51,7 @@ _FILES: Final = 128  # that travel at once
     type=click.IntRange(min=0),
     default=1,
     metavar="N",
-    help="Check in N processes at once, 0 for one a core. They read ahead: for thousands of payloads.  [default: 1]",
+    help="Check in N processes, 0 for one a core. They read ahead: for thousands of payloads.  [default: 1]",
 )
 @report_options
 def check(
@@ -61,27 +65,30 @@ def check(
 ) -> Exit:
     """Check payload FILEs against their contract; '-' reads standard input.
 
-    Says every violation at once, in document order. A file in a corpus's invalid/ or warnings/ folder is
-    read as the case it is: the change it makes is applied, and it must break exactly the rules it names.
+    Reports the violations of a payload in document order, up to a hundred. A DIR stands for the .json, .jsonl and
+    .ndjson files in it. JSON Lines, gzip, zstd and the captures of `contracts record` are recognised. A file in a
+    corpus's invalid/ or warnings/ folder is read as the case it is: the change it makes is applied, and it must
+    break exactly the rules it names.
     """
     config = options.configured
     name = name or (config.contract if config else None)
     profile = profile or (cast("Profile | None", config.profile) if config else None)
     contract, jobs = load_contract(name) if name else None, jobs or os.cpu_count() or 1
-    units = _units(files, (PIECE_BYTES if jobs > 1 else 1) if jsonl else None)
-    unreadable = []
+    failures: list[KitError] = []
     with reporting(options, rules=("fixture/breaks",)) as run:
         asked = _Asked(contract, profile or "emitter", run.needs_passes)
-        with closing(_outcomes(asked, units, jobs, at_once=1 if jsonl else _FILES)) as outcomes:
+        with closing(_outcomes(asked, find_units(files, by_line=jsonl), jobs)) as outcomes:
             for outcome in outcomes:
                 if isinstance(outcome, int):
                     run.passed(outcome)
-                elif isinstance(outcome, BadInput):
-                    unreadable.append(str(outcome))
+                elif isinstance(outcome, KitError):
+                    failures.append(outcome)
                 else:
                     run.add(outcome)
-        if unreadable:
+        if unreadable := [str(each) for each in failures if isinstance(each, BadInput)]:
             raise BadInput("\n".join(unreadable))
+        if failures:
+            raise NothingChecked("\n".join(map(str, failures)))
         if not run.tally.payloads:
             raise NothingChecked(
                 "nothing was checked: the input is empty, expected one JSON payload"
@@ -91,44 +98,14 @@ def check(
     return run.status
 
 
-class _Unit(NamedTuple):
-    """A payload: a file or one line of it; or, with `lines`, those lines, of which `line` is the first.
-
-    `raw` is None where it has still to be read.
-    """
-
-    file: str
-    path: Path | None
-    line: int | None = None
-    raw: bytes | None = None
-    lines: list[bytes] | None = None
-
-    @property
-    def source(self) -> str:
-        name = self.file if self.path else "<stdin>"
-        return f"{name}:{self.line}" if self.line else name
-
-    def payloads(self) -> Iterator[_Unit]:
-        """List what is checked as one payload each."""
-        if self.lines is None:
-            yield self
-            return
-        for number, raw in enumerate(self.lines, self.line or 1):
-            if raw.strip():
-                yield _Unit(self.file, self.path, number, raw)
-
-    def unreadable(self, error: OSError) -> BadInput:
-        return BadInput(f"cannot read {printable(self.file)}: {error.strerror or error}")
-
-
 class _Asked(NamedTuple):
-    """What is asked of every payload; of one that passes, nothing but that it did, unless `needs_passes`."""
+    """How each payload is checked. Without `needs_passes`, of those that pass only the number is returned."""
 
     contract: Contract | None
     profile: Profile
     needs_passes: bool
 
-    def reproduce(self, unit: _Unit) -> str | None:
+    def reproduce(self, unit: Unit) -> str | None:
         """Return the command that makes this check alone; None for what came through a pipe."""
         if unit.path is None:
             return None
@@ -141,94 +118,108 @@ class _Asked(NamedTuple):
         if self.profile != "emitter":
             words += ["--profile", self.profile]
         command = shlex.join(words)
-        return f"sed -n '{unit.line}p' -- {shlex.quote(unit.file)} | {command}" if unit.line else command
+        if not unit.line:
+            return command
+        line, name = f"sed -n '{unit.line}p'", shlex.quote(unit.file)
+        return f"{unit.unpack} -- {name} | {line} | {command}" if unit.unpack else f"{line} -- {name} | {command}"
 
 
-def _units(files: tuple[str, ...], lines_of: int | None) -> Iterator[_Unit | BadInput]:
-    """List what there is to check, in order; an error stands where a file cannot be read.
-
-    With `lines_of`, lines: as many at once as have so many bytes.
-    """
-    for file in files:
-        whole = _Unit(file, None if file == "-" else Path(file))
-        try:
-            if lines_of:
-                yield from _lines(whole, lines_of)
-            elif whole.path:
-                yield whole
-            elif (raw := sys.stdin.buffer.read()).strip():
-                yield whole._replace(raw=raw)
-        except OSError as error:
-            yield whole.unreadable(error)
+_Outcome: TypeAlias = "Result | KitError | int"
+"""What a check found, or how many payloads passed of which only the number is wanted."""
 
 
-def _lines(whole: _Unit, size: int) -> Iterator[_Unit]:
-    with whole.path.open("rb") if whole.path else nullcontext(sys.stdin.buffer) as stream:
-        number = 1
-        while lines := stream.readlines(size):
-            yield _Unit(whole.file, whole.path, number, None, lines)
-            number += len(lines)
-
-
-_Outcome: TypeAlias = "Result | BadInput | int"
-"""What a check found, or how many payloads passed of which no more is wanted."""
-
-
-def _outcomes(
-    asked: _Asked, units: Iterator[_Unit | BadInput], jobs: int, *, at_once: int
-) -> Generator[_Outcome, None, None]:
-    """Check each unit, in order; `at_once` of them travel to another process together."""
+def _outcomes(asked: _Asked, units: Iterator[Unit | KitError], jobs: int) -> Generator[_Outcome, None, None]:
+    """Check each unit, in order."""
     if jobs == 1:
         for unit in units:
             yield from _checked(asked, unit)
         return
     from contracts.cli.jobs import in_order
 
-    batches = iter(lambda: [_plain(unit) for unit in islice(units, at_once)], [])
-    with closing(in_order(partial(_answers, asked), batches, jobs)) as answered:
+    with closing(in_order(partial(_answers, asked), _batches(units), jobs)) as answered:
         for passed, answers in answered:
             yield passed
             for answer in answers:
                 yield Result._make(answer) if isinstance(answer, tuple) else answer
 
 
+def _batches(units: Iterator[Unit | KitError]) -> Iterator[list[Any]]:
+    """Gather units that travel to another process together."""
+    batch: list[Any] = []
+    size, (most, most_bytes) = 0, _AT_ONCE
+    for unit in units:
+        batch.append(_plain(unit))
+        if isinstance(unit, Unit):
+            size += most_bytes if unit.lines else len(unit.raw)
+        if len(batch) == most or size >= most_bytes:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 def _answers(asked: _Asked, batch: list[Any]) -> tuple[int, list[Any]]:
     """Check a batch in another process: how many only passed, and all others, in order."""
-    units = [_Unit._make(each) if isinstance(each, tuple) else each for each in batch]
+    units = [Unit._make(each) if isinstance(each, tuple) else each for each in batch]
     outcomes = [outcome for unit in units for outcome in _checked(asked, unit)]
     others = [_plain(outcome) for outcome in outcomes if not isinstance(outcome, int)]
     return len(outcomes) - len(others), others
 
 
-def _plain(each: _Unit | Result | BadInput) -> tuple[Any, ...] | BadInput:
+def _plain(each: Unit | Result | KitError) -> tuple[Any, ...] | KitError:
     """Return what travels: a plain tuple, which is pickled in a third of the time of a named one."""
     return tuple(each) if isinstance(each, tuple) else each
 
 
-def _checked(asked: _Asked, unit: _Unit | BadInput) -> Iterator[_Outcome]:
-    if isinstance(unit, BadInput):
+def _checked(asked: _Asked, unit: Unit | KitError) -> Iterator[_Outcome]:
+    if isinstance(unit, KitError):
         yield unit
         return
     for each in unit.payloads():
         yield _outcome(asked, each)
 
 
-def _outcome(asked: _Asked, unit: _Unit) -> _Outcome:
+def _outcome(asked: _Asked, unit: Unit) -> _Outcome:
     """Check one payload; the result goes without it, which no report shows and another process would send."""
     try:
         if unit.path and not unit.line and is_case(unit.path):
             result = _case_result(unit.path, unit.source, asked.profile)
         else:
-            raw = unit.path.read_bytes() if unit.raw is None and unit.path else unit.raw or b""
-            result = checker.check(raw, source=unit.source, contract=asked.contract, profile=asked.profile)
-    except BadInput as error:
+            result = _payload_result(asked, unit)
+    except KitError as error:
         return error
-    except OSError as error:
-        return unit.unreadable(error)
     if not (result.violations or asked.needs_passes):
         return 1
     reproduce = asked.reproduce(unit) if result.violations else None
     return result._replace(payload=None, fixture=unit.path, reproduce=reproduce, fixture_line=unit.line)
+
+
+def _payload_result(asked: _Asked, unit: Unit) -> Result:
+    raw, source = unit.raw, unit.source
+    if _CAPTURE.encode() in raw and (capture := _capture(unit)):
+        raw, source = capture.payload, f"{source} ({capture.subject}, {capture.origin})"
+    result = checker.check(raw, source=source, contract=asked.contract, profile=asked.profile)
+    if not unit.is_cut:
+        return result
+    found = f"more than {MOST_BYTES:,} bytes"
+    broken = (each._replace(found=found) if each.rule == "boundary/size" else each for each in result.violations)
+    return result._replace(violations=tuple(broken))
+
+
+def _capture(unit: Unit) -> Capture | None:
+    """Read an event that `contracts record` wrote; None where it is a payload.
+
+    Raises:
+        BadInput: a capture, but of another version, or damaged.
+    """
+    from contracts.replay.events.capture import parse_capture, parse_event
+
+    try:
+        schema = parse_event(unit.raw).get("schema")
+    except MalformedPayload:
+        return None
+    is_one = isinstance(schema, str) and schema.startswith(_CAPTURE)
+    return parse_capture(unit.raw, where=printable(unit.source)) if is_one else None
 
 
 def _case_result(path: Path, source: str, profile: Profile) -> Result:

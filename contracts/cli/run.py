@@ -6,9 +6,11 @@ import errno
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, Final, NoReturn, TextIO
 
 import click
 
@@ -48,11 +50,34 @@ class LazyGroup(Group):
 def run(command: click.Command, arguments: list[str] | None = None) -> NoReturn:
     """Run a command and exit the process with one of `Exit`.
 
-    A `KitError` is printed without a traceback; anything else that escapes is a defect of ours and keeps its own.
+    A `KitError` is printed without a traceback. Anything else that escapes is a defect and keeps its traceback.
     """
+    _open_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold any byte, a terminal be ASCII only
     sys.exit(_status(command, arguments))
+
+
+def drop_output() -> None:
+    """Discard what standard output did not take: at exit Python would write it once more, and fail."""
+    _drop(sys.stdout)
+
+
+def _drop(stream: TextIO) -> None:
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that the caller closed (`>&-`); otherwise the next file opened gets what is printed."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def _status(command: click.Command, arguments: list[str] | None) -> int:
@@ -61,47 +86,62 @@ def _status(command: click.Command, arguments: list[str] | None) -> int:
         outcome = command.main(arguments, prog_name=command.name, standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
+        _complain("interrupted")
         return Exit.INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         return Exit.USAGE
     except KitError as error:
-        click.echo("\n".join((f"{command.name}: {error}", *getattr(error, "__notes__", ()))), err=True)
+        _complain("\n".join((f"{command.name}: {error}", *getattr(error, "__notes__", ()))))
         return error.exit_code
     except SystemExit as ended:
-        # Where a reader has gone, click muffles the output, rich catches the error, and both would say 1: "broken".
+        # Where a reader has gone, click muffles the output, rich catches the error, and both exit with 1: "broken".
         if sys.stdout is output and not isinstance(ended.__context__, BrokenPipeError):
             raise
         return Exit.INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the one place where whatever nobody foresaw ends
+    except Exception as error:  # noqa: BLE001 - the one place where every unforeseen error ends
         return _failed(command, error)
     return outcome if isinstance(outcome, int) else Exit.OK
 
 
 def _failed(command: click.Command, error: Exception) -> Exit:
-    """Tell an output that takes no more from a defect of ours, which keeps its traceback."""
-    if isinstance(error, BrokenPipeError):  # whoever read our output has gone (`| head`)
-        _drop_output()
+    """Distinguish what the caller can fix from a defect, which keeps its traceback."""
+    if isinstance(error, BrokenPipeError):  # the reader of our output has gone (`| head`)
+        drop_output()
         return Exit.INTERRUPTED
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        click.echo(f"{command.name}: cannot write: {error.strerror}", err=True)
-        _drop_output()
+    if isinstance(error, OSError) and error.errno in _WRITE_ERRORS:
+        _complain(f"{command.name}: cannot write: {error.strerror}")
+        drop_output()
+        return Exit.USAGE
+    if isinstance(error, FileNotFoundError) and not _has_working_directory():
+        _complain(f"{command.name}: the working directory was deleted\n  change to one that exists")
         return Exit.USAGE
     if isinstance(error, ModuleNotFoundError) and error.name not in (None, "contracts", "archiver"):
         extra = "archiver" if command.name == "archiver" else "nats"  # what a base install leaves out
-        click.echo(
-            f"{command.name}: this needs the package {error.name!r}\n  pip install 'kaizen-event-kit[{extra}]'",
-            err=True,
-        )
+        _complain(f"{command.name}: this needs the package {error.name!r}\n  pip install 'kaizen-event-kit[{extra}]'")
         return Exit.USAGE
     import traceback
 
-    traceback.print_exception(error)
-    click.echo(f"{command.name}: this is a defect in kaizen-event-kit; please report the lines above", err=True)
+    _complain("".join(traceback.format_exception(error)).rstrip())
+    _complain(f"{command.name}: this is a defect in kaizen-event-kit; please report the lines above")
     return Exit.DEFECT
 
 
-def _drop_output() -> None:
-    """Let what standard output could not take go nowhere; at exit Python would try, and complain, once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+_WRITE_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.EBADF})
+"""What a write fails with because of where it goes to."""
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
+
+
+def _complain(text: str) -> None:
+    try:
+        click.echo(text, err=True)
+    except OSError:  # standard error is full, or its reader has gone
+        _drop(sys.stderr)

@@ -34,9 +34,19 @@ def read_text(path: Path) -> str:
         BadInput: it cannot be read, or is not UTF-8.
     """
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeError) as error:
-        raise BadInput(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}") from None
+    marks = {"\ufeff".encode(name): name for name in ("utf-8", "utf-16-le", "utf-16-be")}
+    if name := next((name for mark, name in marks.items() if raw.startswith(mark)), None):
+        raise BadInput(
+            f"{path} starts with a byte order mark ({name.upper()}), which TOML does not allow\n"
+            "  save it as UTF-8 without BOM"
+        )
+    try:
+        return raw.decode().replace("\r\n", "\n")
+    except UnicodeError as error:
+        raise BadInput(f"cannot read {path}: {error}") from None
 
 
 def parse_toml(text: str, path: Path | str) -> dict[str, Any]:
@@ -49,7 +59,7 @@ def parse_toml(text: str, path: Path | str) -> dict[str, Any]:
 
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and deep nesting
         raise BadInput(f"{path} is not TOML: {error}") from None
 
 

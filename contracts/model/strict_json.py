@@ -133,6 +133,9 @@ _FAST: Final = json.JSONDecoder(
 
 def _reasons(raw: bytes, limits: Limits) -> Iterator[Malformation]:
     """Say every reason why the fast path refused; runs only when it did."""
+    if wide := wide_encoding(raw):
+        yield Malformation("payload/encoding", "", wide)
+        return
     if len(raw) > limits.payload_bytes:
         yield Malformation("boundary/size", "", f"{len(raw)} bytes")
         return
@@ -148,12 +151,39 @@ def _reasons(raw: bytes, limits: Limits) -> Iterator[Malformation]:
     if (depth := _depth(text)) > limits.depth:
         yield Malformation("payload/depth", "", f"{depth} levels")
         return
+    if not text.strip():
+        yield Malformation("payload/syntax", "", "white space only" if text else "nothing: 0 bytes")
+        return
     try:
         value = _LENIENT.decode(text)
     except json.JSONDecodeError as error:
         yield Malformation("payload/syntax", "", f"{error.msg} at line {error.lineno} column {error.colno}")
         return
     yield from _walk(value, ())
+
+
+def wide_encoding(raw: bytes) -> str | None:
+    """Return the name of UTF-16 or UTF-32, by its mark or its zeros (RFC 4627, section 3); None for other bytes."""
+    for mark, name in _WIDE_MARKS.items():
+        if raw.startswith(mark):
+            return f"{name}, by its byte order mark ({mark.hex(' ').upper()})"
+    found = _WIDE_ZEROS.get("".join("0" if octet == 0 else "x" for octet in raw[:4]))
+    return found and f"{found}, without a byte order mark"
+
+
+_WIDE_ZEROS: Final = {
+    "000x": "UTF-32 (big-endian)",
+    "x000": "UTF-32 (little-endian)",
+    "0x0x": "UTF-16 (big-endian)",
+    "x0x0": "UTF-16 (little-endian)",
+}
+# UTF-32 before UTF-16, whose mark its own begins with.
+_WIDE_MARKS: Final = {
+    b"\xff\xfe\0\0": "UTF-32 (little-endian)",
+    b"\0\0\xfe\xff": "UTF-32 (big-endian)",
+    b"\xff\xfe": "UTF-16 (little-endian)",
+    b"\xfe\xff": "UTF-16 (big-endian)",
+}
 
 
 class _Bad(NamedTuple):

@@ -10,12 +10,12 @@ from contracts.verdict.policy import Tally, Verdict
 
 
 class Report(Protocol):
-    """One report being written. `needs_passes` says whether it tells of payloads that break no rule."""
+    """One report being written. `needs_passes` is True where it has an entry for payloads that break no rule."""
 
     needs_passes: ClassVar[bool]
 
     def add(self, verdict: Verdict) -> None:
-        """Take the next verdict."""
+        """Report the next verdict."""
 
     def close(self, tally: Tally) -> None:
         """Write what comes after the last verdict."""
@@ -27,10 +27,11 @@ FORMATS: Final[Mapping[str, str]] = {
     "ndjson": "json_report:NdjsonReport",
     "junit": "junit:JUnitReport",
     "sarif": "sarif:SarifReport",
+    "gitlab": "gitlab:GitlabReport",
     "github": "github:GithubReport",
     "markdown": "markdown:MarkdownReport",
 }
-"""Report formats by name, each with its class, which is imported when it is asked for."""
+"""Report formats by name, each with its class, which is imported when the format is asked for."""
 
 
 def make_report(name: str, output: TextIO) -> Report:

@@ -1,4 +1,4 @@
-"""The reports for programs: one JSON document, or one finding a line; report.schema.json describes both."""
+"""The reports for programs: one JSON document, or one finding a line. report.schema.json describes both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts.verdict.findings import Finding
 from contracts.verdict.policy import Tally, Verdict
 
 REPORT_VERSION: Final = "1"
-"""Changes when a reader of the report would have to."""
+"""Changes when readers of the report have to change."""
 
 SCHEMA_FILE: Final = Path(__file__).parent / "report.schema.json"
 """JSON Schema 2020-12 of the JSON report; of NDJSON its `$defs` describe the lines."""
@@ -53,13 +53,14 @@ def _summary(tally: Tally) -> dict[str, Any]:
         "errors": tally.errors,
         "warnings": tally.warnings,
         "waived": tally.waived,
+        "omitted": tally.omitted,
         "fail_on": tally.fail_on,
         "error": tally.error,
     }
 
 
 class JsonReport:
-    """Writes verdicts as they come, so that a report of a million payloads costs no memory."""
+    """Writes verdicts as they come: memory does not grow with the number of payloads."""
 
     needs_passes = True
 
@@ -80,6 +81,7 @@ class JsonReport:
             "pass": verdict.passes,
             "fixture": fixture and {"path": shown_path(fixture), "sha256": self._digests.fixture(fixture)},
             "findings": [finding_data(each) for each in verdict.findings],
+            "omitted": verdict.omitted,
         }
         self._output.write(self._between + _line(entry))
         self._between = ",\n  "
@@ -91,7 +93,10 @@ class JsonReport:
 
 
 class NdjsonReport:
-    """Writes one JSON object for each finding as it comes, then one with the sums; `kind` tells them apart."""
+    """Writes one JSON object for each finding as it comes, then one with the sums.
+
+    Of findings that are not listed there is one object for each payload and rule. `kind` names what an object is.
+    """
 
     needs_passes = False
 
@@ -102,6 +107,10 @@ class NdjsonReport:
         """Write the findings of one verdict, a line each."""
         for finding in verdict.findings:
             self._output.write(_line({"kind": "finding", **finding_data(finding)}) + "\n")
+        for rule, count in verdict.omitted.items():
+            self._output.write(
+                _line({"kind": "omitted", "source": verdict.source, "rule": rule, "count": count}) + "\n"
+            )
 
     def close(self, tally: Tally) -> None:
         """Write the last line: tool, version and sums."""

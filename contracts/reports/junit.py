@@ -1,12 +1,14 @@
-"""The report that every CI reads: JUnit XML, one test case for each payload."""
+"""JUnit XML, which nearly every CI server reads: one test case for each payload."""
 
 from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
+from contracts.model.plural import plural
 from contracts.reports.provenance import shown_path
 from contracts.verdict.findings import Finding
 from contracts.verdict.policy import Tally, Verdict
@@ -24,28 +26,31 @@ class JUnitReport:
         self._output = output
         self._cases: list[str] = []
         self._failed = 0
+        self._names: Counter[str] = Counter()
 
     def add(self, verdict: Verdict) -> None:
         """Add one payload as a test case; its findings are properties, and text of the failure or the output."""
         contract = verdict.result.contract or "no contract"
-        head = f"<testcase classname={_attribute(contract)} name={_attribute(verdict.source)}"
+        head = f"<testcase classname={_attribute(contract)} name={_attribute(self._unique(verdict.source))}"
         if not verdict.findings:
             self._cases.append(f"{head}/>")
             return
-        lines = _text("\n".join(_line(each) for each in verdict.findings))
+        omitted = (f"{plural(count, 'more violation')} [{rule}]" for rule, count in verdict.omitted.items())
+        lines = _text("\n".join((*map(_line, verdict.findings), *omitted)))
         if verdict.passes:
             body = f"<system-out>{lines}</system-out>"
         else:
             self._failed += 1
             rules = ", ".join(dict.fromkeys(each.rule for each in verdict.findings if not each.waiver))
             body = f'<failure type="contract" message={_attribute(rules)}>{lines}</failure>'
-        self._cases.append(f"{head}>{_properties(verdict.findings)}{body}</testcase>")
+        self._cases.append(f"{head}>{_properties(verdict)}{body}</testcase>")
 
     def close(self, tally: Tally) -> None:
-        """Write the document; why a run could not do all that it was asked is an error in it."""
+        """Write the document. The reason why a run could not finish is an error in it."""
         if tally.error is not None:
             error = f"<error type={_attribute('run')} message={_attribute(tally.error)}/>"
-            self._cases.append(f'<testcase classname="contracts" name="run">{error}</testcase>')
+            name = _attribute(self._unique("run"))
+            self._cases.append(f'<testcase classname="contracts" name={name}>{error}</testcase>')
         errors = int(tally.error is not None)
         counts = f'tests="{len(self._cases)}" failures="{self._failed}" errors="{errors}" skipped="0"'
         body = "".join(f"    {case}\n" for case in self._cases)
@@ -54,25 +59,35 @@ class JUnitReport:
             f'  <testsuite name="contracts" {counts}>\n{body}  </testsuite>\n</testsuites>\n'
         )
 
+    def _unique(self, name: str) -> str:
+        """Return a name that no other test case has: readers merge those with one name."""
+        name = _NOT_XML.sub("\ufffd", name)
+        self._names[name] += 1
+        if self._names[name] == 1:
+            return name
+        return self._unique(f"{name} ({self._names[name]})")
+
 
 def _line(finding: Finding) -> str:
     waived = f" (waived by {finding.waiver.owner}: {finding.waiver.reason})" if finding.waiver else ""
     return f"{finding.severity}: {finding.message} [{finding.rule}]{waived}"
 
 
-def _properties(findings: tuple[Finding, ...]) -> str:
-    """Say for each finding its rule and, in the same order, its pointer and place; once how to see them again."""
-    return f"<properties>{''.join(_property(*each) for each in _named_values(findings))}</properties>"
+def _properties(verdict: Verdict) -> str:
+    """Return rule, pointer and place of each finding, in their order, then the command that reproduces them."""
+    return f"<properties>{''.join(_property(*each) for each in _named_values(verdict))}</properties>"
 
 
-def _named_values(findings: tuple[Finding, ...]) -> Iterator[tuple[str, str]]:
-    for finding in findings:
+def _named_values(verdict: Verdict) -> Iterator[tuple[str, str]]:
+    for finding in verdict.findings:
         yield "rule", finding.rule
         yield "pointer", finding.pointer
         if finding.fixture:
             yield "fixture", shown_path(finding.fixture) + (f":{finding.fixture_line}" if finding.fixture_line else "")
-    if findings[0].reproduce:
-        yield "reproduce", findings[0].reproduce
+    for rule, count in verdict.omitted.items():
+        yield f"omitted {rule}", str(count)
+    if reproduce := verdict.findings[0].reproduce:
+        yield "reproduce", reproduce
 
 
 def _property(name: str, value: str) -> str:

@@ -1,15 +1,18 @@
-"""The step summary: Markdown that says at a glance what broke, and that no value can break out of."""
+"""The step summary: Markdown with one row for each finding; no value can break out of its cell."""
 
 from __future__ import annotations
 
 import re
 from typing import TextIO
 
+from contracts.model.plural import plural
 from contracts.reports.provenance import shown_path
 from contracts.verdict.findings import Finding
 from contracts.verdict.policy import Tally, Verdict
 
-_MOST_ROWS = 200  # GitHub drops a summary of more than 1 MiB as a whole
+# GitHub drops the summary of a step as a whole if it has more than 1 MiB, and a step may run several commands.
+_MOST_ROWS = 200
+_MOST_BYTES = 400_000
 _MOST_CHARACTERS = 500
 # Everything that means something to CommonMark, to GitHub's tables, math, mentions and references, or to a
 # linkifier. A character reference is never structure (CommonMark 0.31, section 2.5), so it holds everywhere.
@@ -17,21 +20,22 @@ _MEANINGFUL = re.compile(r"[\\`*_{}\[\]<>#|~&@$!:]|\bwww(?=\.)")
 
 
 class MarkdownReport:
-    """Collects a table of findings, 200 at most, and writes it under one line that says how the run went."""
+    """Collects a table of findings, 200 at most, and writes it below the sums of the run."""
 
     needs_passes = False
 
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._rows: list[str] = []
-        self._findings = 0
+        self._bytes = 0
 
     def add(self, verdict: Verdict) -> None:
         """Add a row for each finding."""
         for finding in verdict.findings:
-            self._findings += 1
-            if len(self._rows) < _MOST_ROWS:
-                self._rows.append(_row(finding))
+            if len(self._rows) == _MOST_ROWS or self._bytes > _MOST_BYTES:
+                return
+            self._rows.append(_row(finding))
+            self._bytes += len(self._rows[-1].encode("utf-8", "backslashreplace"))
 
     def close(self, tally: Tally) -> None:
         """Write the summary."""
@@ -40,13 +44,14 @@ class MarkdownReport:
             lines = ["### contracts: could not finish", "", f"Because: {_escape(tally.error)}"]
         else:
             lines = [f"### contracts: {'broken' if tally.broken else 'ok'}"]
-        waived = f", {tally.waived} waived" if tally.waived else ""
-        sums = f"{tally.errors} errors, {tally.warnings} warnings{waived}"
-        lines += ["", f"{passed} of {tally.payloads} payloads pass: {sums}.", ""]
+        waived = f", {tally.waived:,} waived" if tally.waived else ""
+        sums = f"{plural(tally.errors, 'error')}, {plural(tally.warnings, 'warning')}{waived}"
+        lines += ["", f"{passed:,} of {plural(tally.payloads, 'payload')} pass: {sums}.", ""]
         if self._rows:
             lines += ["| severity | rule | where | found | expected |", "|---|---|---|---|---|", *self._rows, ""]
-        if self._findings > len(self._rows):
-            lines += [f"And {self._findings - len(self._rows)} more; the other reports list them all.", ""]
+        left = tally.errors + tally.warnings + tally.waived - len(self._rows)
+        if left > 0:
+            lines += [f"And {plural(left, 'more finding')}; the other reports have them.", ""]
         self._output.write("\n".join(lines) + "\n")
 
 

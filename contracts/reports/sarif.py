@@ -8,18 +8,21 @@ from collections import Counter
 from typing import Any, Final, TextIO
 from urllib.parse import quote_from_bytes
 
-from contracts.model.violation import Rule
-from contracts.reports.provenance import place, tool_version
+from contracts.model.plural import plural
+from contracts.model.violation import Rule, Severity
+from contracts.reports.provenance import Location, location, place, tool_version
 from contracts.rules.registry import Contract, load_contract
 from contracts.verdict.findings import Finding
 from contracts.verdict.policy import Tally, Verdict
 
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT: Final = "%SRCROOT%"
+MOST_RESULTS: Final = 25_000
+"""GitHub refuses the upload of a run with more results."""
 
 
 class SarifReport:
-    """Collects findings, since rules stand before results; memory grows with the findings, not the payloads."""
+    """Collects findings, because rules come before results. Beyond 25,000, errors are kept rather than warnings."""
 
     needs_passes = True
 
@@ -28,7 +31,8 @@ class SarifReport:
         self._contracts: set[str] = set()
         self._rules: dict[str, dict[str, Any]] = {}
         self._index: dict[str, int] = {}
-        self._results: list[dict[str, Any]] = []
+        self._errors: list[dict[str, Any]] = []
+        self._others: list[dict[str, Any]] = []
         self._seen: Counter[str] = Counter()
 
     def add(self, verdict: Verdict) -> None:
@@ -39,21 +43,30 @@ class SarifReport:
             contract = load_contract(name)
             for rule in contract.rules.values():
                 self._describe(rule, contract)
-        self._results += [self._result(finding) for finding in verdict.findings]
+        for finding in verdict.findings:
+            kept = self._errors if finding.severity is Severity.ERROR and not finding.waiver else self._others
+            if len(kept) < MOST_RESULTS:
+                kept.append(self._result(finding))
 
     def close(self, tally: Tally) -> None:
         """Write the document."""
         driver = {"name": "contracts", "version": tool_version(), "rules": list(self._rules.values())}
+        results = [*self._errors, *self._others][:MOST_RESULTS]
         invocation: dict[str, Any] = {"executionSuccessful": tally.error is None}
+        notifications = []
         if tally.error is not None:
-            notification = {"level": "error", "message": {"text": tally.error}}
-            invocation["toolExecutionNotifications"] = [notification]
+            notifications.append({"level": "error", "message": {"text": tally.error}})
+        if left := tally.errors + tally.warnings + tally.waived - len(results):
+            text = f"{plural(left, 'more finding')} of this run left out of this report"
+            notifications.append({"level": "warning", "message": {"text": text}})
+        if notifications:
+            invocation["toolExecutionNotifications"] = notifications
         run = {
             "tool": {"driver": driver},
             "invocations": [invocation],
             "originalUriBaseIds": {_ROOT: {"description": {"text": "the checkout, or the working directory"}}},
             "columnKind": "unicodeCodePoints",
-            "results": self._results,
+            "results": results,
         }
         json.dump({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, self._output, indent=1)
         self._output.write("\n")
@@ -76,12 +89,13 @@ class SarifReport:
     def _result(self, finding: Finding) -> dict[str, Any]:
         if finding.rule not in self._rules:  # a rule of the run, not of a contract
             self._describe(Rule(finding.rule, finding.severity, finding.expected, None, None, None), None)
+        at = location(finding)
         result: dict[str, Any] = {
             "ruleId": finding.rule,
             "ruleIndex": self._index[finding.rule],
             "level": str(finding.severity),
-            "message": {"text": finding.message},
-            "locations": [_location(finding)],
+            "message": {"text": f"{finding.source}: {finding.message}" if at.is_stand_in else finding.message},
+            "locations": [_location(finding, at)],
             "partialFingerprints": {"contracts/v1": self._fingerprint(finding)},
         }
         if finding.reproduce:
@@ -93,7 +107,7 @@ class SarifReport:
         return result
 
     def _fingerprint(self, finding: Finding) -> str:
-        """Tell a finding again in the next run: what and where, without lines and values, and which of its like."""
+        """Return what identifies a finding in the next run: rule and place without line and value, and its number."""
         where = place(finding.fixture)[0] if finding.fixture else finding.source
         parts = (finding.rule, finding.contract or "", finding.pointer, where)
         digest = hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:32]
@@ -111,14 +125,12 @@ def _help(rule: Rule, contract: Contract | None) -> str:
     return "\n".join((*lines, f"More: contracts explain '{rule.id}'"))
 
 
-def _location(finding: Finding) -> dict[str, Any]:
-    location: dict[str, Any] = {
-        "logicalLocations": [{"name": finding.source, "fullyQualifiedName": f"{finding.source}#{finding.pointer}"}]
+def _location(finding: Finding, at: Location) -> dict[str, Any]:
+    uri = quote_from_bytes(at.path.encode("utf-8", "surrogateescape"), safe="/~")
+    return {
+        "logicalLocations": [{"name": finding.source, "fullyQualifiedName": f"{finding.source}#{finding.pointer}"}],
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri, "uriBaseId": _ROOT},
+            "region": {"startLine": at.line},
+        },
     }
-    if finding.fixture:
-        path, is_relative = place(finding.fixture)
-        uri = quote_from_bytes(path.encode("utf-8", "surrogateescape"), safe="/~")
-        artifact = {"uri": uri, "uriBaseId": _ROOT} if is_relative else {"uri": f"file://{uri}"}
-        region = {"region": {"startLine": finding.fixture_line}} if finding.fixture_line else {}
-        location["physicalLocation"] = {"artifactLocation": artifact, **region}
-    return location

@@ -87,16 +87,6 @@ def test_nobody_sees_a_file_half_written_and_a_failure_leaves_the_old_one(tmp_pa
     assert not leftovers(tmp_path)
 
 
-def test_a_report_counts_as_far_as_it_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-
-    with pytest.raises(ZeroDivisionError), open_output(path, replace=True, keep_partial=True) as file:  # noqa: PT012 - what happens meanwhile
-        file.write(DATA)
-        raise ZeroDivisionError
-
-    assert path.read_bytes() == DATA
-
-
 @pytest.mark.parametrize("is_there", [True, False], ids=["to a file", "to nothing yet"])
 def test_links_are_followed_and_stay_links(*, is_there: bool, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()

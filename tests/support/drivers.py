@@ -10,6 +10,7 @@ import pytest
 
 from archiver.stores.s3.boto3_store import Boto3Store
 from archiver.stores.s3.direct import DirectStore
+from archiver.stores.s3.obstore_s3 import ObstoreStore
 from tests.support.store_calls import create, keys, read, replace
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from archiver.stores.s3.access import S3Access
 
 SECRET = "do-not-show-me"
-DRIVERS = [Boto3Store, DirectStore]
+DRIVERS = [Boto3Store, ObstoreStore, DirectStore]
 every_driver = pytest.mark.parametrize("driver", DRIVERS)
 
 

@@ -39,7 +39,7 @@ def _shell(*arguments: str | Path, **how: Any) -> subprocess.CompletedProcess[st
         (["check", "-"], BROKEN.decode(), 1, "FAIL <stdin>  (kaizen.schedule.prepared@1)"),
         (["check", "missing.json"], "", 2, "contracts: cannot read missing.json: No such file or directory"),
         (["check", "-"], "", 3, "nothing was checked: the input is empty"),
-        (["check"], "", 2, "Missing argument 'FILE... | -'"),
+        (["check"], "", 2, "Missing argument 'FILE... | DIR... | -'"),
         (["chek"], "", 2, "No such command 'chek'"),
         (["--version"], "", 0, "contracts, version "),
         ([], "", 2, "Usage: contracts"),
@@ -86,8 +86,7 @@ def test_every_file_that_cannot_be_read_is_named_and_the_others_are_checked(tmp_
     assert out == "1 of 1 payload pass: 0 errors, 0 warnings\n"
     assert err.splitlines() == [
         "contracts: cannot read missing.json: No such file or directory",
-        f"cannot read {tmp_path}: Is a directory",
-        f"cannot read {secret}: Too many levels of symbolic links",
+        *[f"cannot read {secret}: Too many levels of symbolic links"] * 2,  # by its folder, and by its name
     ]
 
 

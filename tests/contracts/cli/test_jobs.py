@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from contracts.cli.check import PIECE_BYTES
 from contracts.cli.jobs import in_order
+from contracts.cli.payload_files import PIECE_BYTES
 from contracts.fixtures.corpus import cases
 from contracts.reports import FORMATS
 from contracts.toolkit import Exit

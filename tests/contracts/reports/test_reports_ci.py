@@ -18,6 +18,8 @@ from markdown_it import MarkdownIt
 from contracts.checker import Result, check
 from contracts.reports import make_report
 from contracts.reports.provenance import shown_path
+from contracts.reports.sarif import MOST_RESULTS
+from contracts.reports.text import MOST_OF_A_RULE, MOST_PAYLOADS
 from contracts.rules.registry import load_contract
 from contracts.verdict.policy import Policy
 from tests.support.reported import ALL, HOSTILE_TEXT, PREPARED, SPEC_EXAMPLE, WAIVER, hostile, write
@@ -88,8 +90,6 @@ def test_sarif_names_files_from_the_working_directory_never_by_absolute_path(
     assert _uris(absolute) == [("x", "%SRCROOT%")]
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "checkout"))
     assert _uris(absolute) == [("sub/x", "%SRCROOT%")]
-    outside = result._replace(fixture=tmp_path / "y")
-    assert _uris(outside) == [(f"file://{tmp_path / 'y'}", None)]
     assert str(tmp_path) not in write("sarif", [result, absolute])
 
 
@@ -97,6 +97,53 @@ def _uris(result: Result) -> list[tuple[str, str | None]]:
     found = json.loads(write("sarif", [result]))["runs"][0]["results"]
     places = [place["physicalLocation"]["artifactLocation"] for each in found for place in each["locations"]]
     return [(unquote(place["uri"]), place.get("uriBaseId")) for place in places]
+
+
+def test_every_result_has_a_place_inside_the_checkout_whatever_it_is_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "checkout").mkdir()
+    monkeypatch.chdir(tmp_path / "checkout")
+    (tmp_path / "checkout" / "pyproject.toml").touch()
+    piped = check(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source="cmd:python emit.py")
+
+    for result in (piped, piped._replace(fixture=tmp_path / "elsewhere.json")):
+        (found,) = json.loads(write("sarif", [result]))["runs"][0]["results"]
+        assert _uris(result) == [("pyproject.toml", "%SRCROOT%")]
+        assert found["locations"][0]["physicalLocation"]["region"] == {"startLine": 1}
+        assert found["message"]["text"].startswith("cmd:python emit.py: /cadence: found 'hourly'")
+        (entry,) = json.loads(write("gitlab", [result]))
+        assert entry["location"] == {"path": "pyproject.toml", "lines": {"begin": 1}}
+
+
+@pytest.mark.parametrize("named", ["link", "link/", "link/../link", "real"])
+@pytest.mark.parametrize("entered", ["link", "real"])
+@pytest.mark.parametrize("file", ["sub/x.json", "{there}/sub/x.json", "sub/inner/../x.json"])
+def test_a_workspace_may_be_a_symbolic_link(
+    named: str, entered: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real" / "sub" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    monkeypatch.setenv("GITHUB_WORKSPACE", f"{tmp_path}/{named}")
+    monkeypatch.chdir(tmp_path / entered / "sub")
+    path = Path(file.format(there=tmp_path / entered)) if "{" in file else Path("..", file)
+
+    assert _uris(hostile("")._replace(fixture=path)) == [("sub/x.json", "%SRCROOT%")]
+    assert "file=sub/x.json," in write("github", [hostile("")._replace(fixture=path)])
+
+
+def test_sarif_keeps_the_errors_where_there_are_too_many_results_and_says_how_many_it_left_out() -> None:
+    warned = check(SPEC_EXAMPLE.replace(b"12Z", b"12+00:00"), source="warned")
+    failed = check(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source="failed")
+
+    document = json.loads(write("sarif", [warned] * (MOST_RESULTS - 2) + [failed] * 5))
+
+    SARIF.validate(document)
+    (run,) = document["runs"]
+    assert len(run["results"]) == MOST_RESULTS
+    assert sum(each["level"] == "error" for each in run["results"]) == 5
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert notification["message"]["text"] == "3 more findings of this run left out of this report"
 
 
 @given(HOSTILE_TEXT)
@@ -151,6 +198,66 @@ def test_annotations_hold_against_hostile_text(text: str, *, is_waived: bool) ->
     assert annotations[1][1].keys() == {"title"}
 
 
+@pytest.mark.parametrize(("findings", "shown"), [(9, 9), (10, 9), (10_000, 9)])
+def test_annotations_are_no_more_than_a_runner_shows(findings: int, shown: int) -> None:
+    annotations = _annotations(write("github", [hostile("x")] * findings))
+
+    assert [level for level, _, _ in annotations].count("error") == shown
+    left = [message for level, _, message in annotations if level == "notice"]
+    assert [message.partition(" without")[0] for message in left] == (
+        [] if findings == shown else [f"{findings - shown:,} more finding{'s' if findings - shown > 1 else ''}"]
+    )
+
+
+# --- GitLab ----------------------------------------------------------------------------------------------------------
+
+# As GitLab documents what it reads (Code Quality, "Code Quality report format").
+GITLAB = jsonschema_rs.Draft202012Validator(
+    {
+        "type": "array",
+        "items": {
+            "type": "object",
+            "required": ["description", "check_name", "fingerprint", "severity", "location"],
+            "properties": {
+                "description": {"type": "string", "minLength": 1},
+                "check_name": {"type": "string", "minLength": 1},
+                "fingerprint": {"type": "string", "minLength": 1},
+                "severity": {"enum": ["info", "minor", "major", "critical", "blocker"]},
+                "location": {
+                    "type": "object",
+                    "required": ["path", "lines"],
+                    "properties": {
+                        "path": {"type": "string", "pattern": "^[^/]", "not": {"pattern": "^\\./"}},
+                        "lines": {
+                            "type": "object",
+                            "required": ["begin"],
+                            "properties": {"begin": {"type": "integer", "minimum": 1}},
+                        },
+                    },
+                },
+            },
+        },
+    }
+)
+
+
+def test_gitlab_gets_an_entry_for_each_finding_with_a_fingerprint_of_its_own() -> None:
+    entries = json.loads(write("gitlab", ALL * 2, Policy(waivers=(WAIVER,)), error="a\nb"))
+
+    GITLAB.validate(entries)
+    assert len({each["fingerprint"] for each in entries}) == len(entries)
+    assert {each["severity"] for each in entries} == {"info", "minor", "major", "blocker"}
+
+
+def test_gitlab_gets_an_empty_array_where_nothing_is_found() -> None:
+    assert json.loads(write("gitlab", [check(SPEC_EXAMPLE)])) == []
+
+
+@given(HOSTILE_TEXT)
+def test_gitlab_holds_against_hostile_text(text: str) -> None:
+    GITLAB.validate(json.loads(write("gitlab", [hostile(text)], error=text).encode()))
+
+
 # --- Markdown --------------------------------------------------------------------------------------------------------
 
 MARKDOWN = MarkdownIt("commonmark", {"linkify": False}).enable("table").enable("strikethrough")
@@ -188,6 +295,15 @@ def test_markdown_holds_against_hostile_text(text: str, *, is_error: bool) -> No
     assert cells[3] == " ".join(f"{finding.found}{near}".split())
 
 
+def test_a_summary_is_under_githubs_limit_whatever_its_cells_hold() -> None:
+    cells = [hostile("|" * 500), hostile("\u20ac" * 500), hostile("&" * 499 + "\u202e")]
+
+    text = write("markdown", cells * 200, Policy(waivers=(WAIVER,)), error="|" * 10_000)
+
+    assert len(text.encode()) < (1 << 20) / 2
+    assert " more findings; the other reports have them" in text
+
+
 @pytest.mark.parametrize("text", ["@octocat", "#12", "https://x.example", "www.example.org", "a@b.example", ":smile:"])
 def test_markdown_mentions_nobody_and_links_nothing(text: str) -> None:
     assert text not in write("markdown", [hostile(text)], error=text)
@@ -211,6 +327,31 @@ def test_text_controls_no_terminal_and_no_runner(text: str) -> None:
         assert line.isprintable()
         assert not line.lstrip().startswith("::")
         assert "##[" not in line
+
+
+def test_text_shows_the_first_payloads_and_sums_up_the_others_by_rule() -> None:
+    hourly = [check(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source=f"{n}.json") for n in range(1000)]
+
+    lines = write("text", [*hourly, check(b"[]", source="last.json")]).splitlines()
+
+    assert sum(line.startswith("FAIL ") for line in lines) == MOST_PAYLOADS
+    assert lines[-4:] == [
+        "951 more payloads with findings, by rule:",
+        "  cadence/enum: 950 findings in 950 payloads, the first in 50.json",
+        "  payload/type: 1 finding in 1 payload, the first in last.json",
+        "0 of 1,001 payloads pass: 1,001 errors, 0 warnings",
+    ]
+
+
+def test_text_shows_the_first_findings_of_a_rule_and_counts_the_others() -> None:
+    payload = json.loads(SPEC_EXAMPLE) | {f"k{number}": 1 for number in range(500)} | {"cadence": "hourly"}
+
+    lines = write("text", [check(json.dumps(payload).encode())]).splitlines()
+
+    assert sum("[payload/additionalProperties]" in line for line in lines) == MOST_OF_A_RULE + 1
+    assert "      and 495 more [payload/additionalProperties]" in lines
+    assert sum("[cadence/enum]" in line for line in lines) == 1
+    assert lines[-1] == "0 of 1 payload pass: 501 errors, 0 warnings"
 
 
 class _Terminal(io.StringIO):
