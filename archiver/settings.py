@@ -17,6 +17,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from archiver.core.subjects import SCHEDULE_STREAM, stream_name
+from archiver.core.values import MAX_BUNDLE_BYTES
 from archiver.stores.s3.access import S3Access
 from contracts import BadInput
 from contracts.toolkit import NatsAccess, nearest, proxy_for
@@ -82,7 +83,9 @@ class Settings(BaseSettings):
         Literal["archive", "ignore", "separate"],
         Field(description="replayed events: archive like any other, ignore, or archive apart under replays/v1/"),
     ] = "archive"
-    max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused")] = 2 << 30
+    max_bundle_bytes: Annotated[int, Field(ge=1, description="larger bundles are refused, archived ones included")] = (
+        MAX_BUNDLE_BYTES
+    )
     bundle_deadline_s: Annotated[
         float, Field(ge=0, description="how long a bundle is looked for; only time in which a worker looks counts")
     ] = 900.0

@@ -15,14 +15,14 @@ from contracts.model.rfc3339 import parse_rfc3339
 from contracts.model.violation import Severity, Violation
 
 BUNDLE_SOURCE: Final = "Kaizen-Bundle-Source"
-"""Header of the event's message in which its emitter says where it left the bundle: spool or object_store."""
+"""Header of the event's message that names where its emitter left the bundle: spool or object_store."""
 _CONTRACT: Final = "kaizen.schedule.prepared@1"
 _ENDINGS = {"markdown": "md", "json": "json"}
 
 
 @dataclass(frozen=True, slots=True)
 class BundleInfo:
-    """What the event says of its bundle; `bytes` counts octets exactly as rendered."""
+    """The bundle as the event describes it; `bytes` counts octets exactly as rendered."""
 
     format: str
     agent_prompt_found: bool
@@ -42,7 +42,7 @@ class PreparedEvent:
     """One event, field for field as the spec names them.
 
     `payload` is the event verbatim, keys that this version does not know included; `key` is its identity.
-    `root` and `prepare_command` were written by whoever may publish: show them, never open or run them.
+    Any publisher may have written `root` and `prepare_command`: show them, never open or run them.
     """
 
     payload: Mapping[str, Any]

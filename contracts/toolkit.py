@@ -23,29 +23,37 @@ if TYPE_CHECKING:
     from contracts.model.did_you_mean import nearest
     from contracts.model.identity import canonical_json
     from contracts.model.proxies import Proxy, proxy_for
+    from contracts.model.records import COUNT, DIGEST, TEXT, InvalidRecord, RecordSchema, record_of
     from contracts.model.rfc3339 import InvalidTimestamp, format_rfc3339
-    from contracts.model.strict_json import MalformedPayload, parse_payload
+    from contracts.model.strict_json import Limits, MalformedPayload, parse_payload
+    from contracts.model.violation import printable
     from contracts.output import open_output
     from contracts.replay.plan.messages import REPLAY
 
 _HOME = {
     "BUNDLE_SOURCE": "event",
     "BundleInfo": "event",
+    "COUNT": "model.records",
     "ChildProcess": "bus.child_process",
     "Confirmation": "bus.connection",
+    "DIGEST": "model.records",
     "Exit": "errors",
     "Group": "cli.run",
+    "InvalidRecord": "model.records",
     "InvalidTimestamp": "model.rfc3339",
     "LazyGroup": "cli.run",
+    "Limits": "model.strict_json",
     "MalformedPayload": "model.strict_json",
     "NatsAccess": "bus.access",
     "NatsServer": "bus.server",
     "NothingChecked": "errors",
     "Proxy": "model.proxies",
     "REPLAY": "replay.plan.messages",
+    "RecordSchema": "model.records",
     "ServerDidNotStart": "errors",
     "Span": "cli.amounts",
     "Spool": "emit.spool",
+    "TEXT": "model.records",
     "Unreachable": "errors",
     "When": "cli.amounts",
     "canonical_json": "model.identity",
@@ -58,27 +66,35 @@ _HOME = {
     "open_output": "output",
     "parse_payload": "model.strict_json",
     "print_table": "cli.tables",
+    "printable": "model.violation",
     "proxy_for": "model.proxies",
     "publish_confirmed": "bus.connection",
+    "record_of": "model.records",
     "run": "cli.run",
     "spool_name": "event",
 }
 
 __all__ = [
     "BUNDLE_SOURCE",
+    "COUNT",
+    "DIGEST",
     "REPLAY",
+    "TEXT",
     "BundleInfo",
     "ChildProcess",
     "Confirmation",
     "Exit",
     "Group",
+    "InvalidRecord",
     "InvalidTimestamp",
     "LazyGroup",
+    "Limits",
     "MalformedPayload",
     "NatsAccess",
     "NatsServer",
     "NothingChecked",
     "Proxy",
+    "RecordSchema",
     "ServerDidNotStart",
     "Span",
     "Spool",
@@ -94,8 +110,10 @@ __all__ = [
     "open_output",
     "parse_payload",
     "print_table",
+    "printable",
     "proxy_for",
     "publish_confirmed",
+    "record_of",
     "run",
     "spool_name",
 ]

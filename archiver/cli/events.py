@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from archiver.settings import Settings, load_settings
-from contracts.toolkit import Exit, NothingChecked, Spool, When
+from contracts.toolkit import Exit, NothingChecked, Spool, When, printable
 
 if TYPE_CHECKING:
     from archiver.maintenance.history import Span
@@ -65,7 +65,7 @@ async def _events(settings: Settings, span: Span, directory: Path | None) -> Exi
             if spool is None or isinstance(found, Stray):
                 return found
             try:
-                await respool(store, found.reference, spool, settings.max_bundle_bytes)
+                await respool(store, found, spool, settings.max_bundle_bytes)
             except (DigestMismatch, NotArchived) as error:
                 return Stray(found.key, f"{error}\n  archiver verify --repair writes it again if a copy is left")
             return found
@@ -73,7 +73,7 @@ async def _events(settings: Settings, span: Span, directory: Path | None) -> Exi
         async for found in in_turn(history(store, span), with_bundle):
             if isinstance(found, Stray):
                 skipped += 1
-                click.echo(f"skipped: {found.key}: {found.why}", err=True)
+                click.echo(f"skipped: {printable(found.key)}: {printable(found.why)}", err=True)
             else:
                 written += 1
                 sys.stdout.buffer.write(capture_of(found).to_line())

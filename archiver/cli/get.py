@@ -1,4 +1,4 @@
-"""`archiver ls` and `archiver get`: the archive being read."""
+"""`archiver ls` and `archiver get`: list an archive, fetch one bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 import click
 
 from archiver.settings import Settings, load_settings
-from contracts.toolkit import Exit, NothingChecked, When, open_output, print_table
+from contracts.toolkit import Exit, NothingChecked, When, open_output, print_table, printable
 
 
 @click.command()
@@ -20,12 +20,12 @@ from contracts.toolkit import Exit, NothingChecked, When, open_output, print_tab
 @click.option("--since", type=When(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
 @click.option("--json", "as_json", is_flag=True, help="One reference a line, as JSON with its key.")
 def ls(repo: str | None, agent: str | None, since: datetime | None, *, as_json: bool) -> Exit:
-    """List what is archived: repo, agent, cadence, time, size and keys; repo by repo, agent by agent, day by day.
+    """List archived events: repo, agent, cadence, time, size and keys; by repo, then agent, then day.
 
-    With --repo it takes as long as that repo has references, however many the archive has. --json writes each line
-    as it is found; the table is held until its columns are known.
+    With --repo only that repo's references are listed. --json writes each line as it is found; the table is
+    printed at the end.
 
-    An object among the references that is none is named on the error stream, and makes the exit status 1.
+    A damaged reference is named on standard error, and makes the exit status 1; the others are listed.
     """
     return asyncio.run(_ls(load_settings(), repo, agent, since, as_json=as_json))
 
@@ -39,7 +39,7 @@ def get(name: str, output: str, *, force: bool) -> Exit:
 
     A reference key is found with one request; an event key alone costs a listing of all references.
 
-    Its digest is checked before the first byte is handed out; a damaged one is not handed out at all.
+    The digest is checked before the first byte is written; of a damaged bundle nothing is written.
     """
     if output == "-" and sys.stdout.isatty():
         click.echo("(bundle follows on standard output; -o FILE writes it to a file)", err=True)
@@ -58,7 +58,7 @@ async def _ls(
         async for entry in references(store, repo=repo, agent=agent, since=since):
             if isinstance(entry, Stray):
                 strays += 1
-                click.echo(f"warning: {entry.key} is no reference: {entry.why}", err=True)
+                click.echo(f"damaged: {printable(entry.key)}: {printable(entry.why)}", err=True)
                 continue
             event, bundle = entry.reference.event, entry.reference.bundle
             if as_json:
@@ -71,7 +71,7 @@ async def _ls(
     elif not as_json and not strays:
         raise NothingChecked(f"nothing is archived in bucket {settings.bucket} that matches")
     if strays:
-        click.echo(f"archiver verify says more about the {strays} that could not be listed", err=True)
+        click.echo(f"{strays} could not be listed; archiver verify shows what to do", err=True)
     return Exit.BROKEN if strays else Exit.OK
 
 
@@ -81,7 +81,6 @@ async def _get(settings: Settings, name: str, output: str, *, force: bool) -> No
 
     with open_output(output, replace=force) as file:  # first: a file that is refused costs no download
         async with open_store(settings) as store:
-            blob_key, digest, size = await resolve(store, name)
-            limit_bytes = settings.max_bundle_bytes if size is None else size
+            blob_key, digest, limit_bytes = await resolve(store, name, settings.max_bundle_bytes)
             async with checked_bundle(store, blob_key, digest, limit_bytes) as bundle:
                 copy_out(bundle, file)

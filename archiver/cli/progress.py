@@ -1,4 +1,4 @@
-"""How far a long look over the archive is, told on a terminal: on the error stream, and gone when it is done."""
+"""Progress of a long run over an archive: one line on standard error, on a terminal only, removed at the end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import click
 _BETWEEN_LINES_S = 0.5
 
 
-class Look(Protocol):
-    """What counts as it goes: objects listed, records read, and of how many; `chosen` is 0 until that is known."""
+class Run(Protocol):
+    """Counts objects listed and records read, of `chosen` records; 0 until that is known."""
 
     listed: int
     records: int
@@ -23,37 +23,37 @@ class Look(Protocol):
 
 
 @asynccontextmanager
-async def progress(seen: Look) -> AsyncIterator[None]:
-    """Tell how far it is until the block ends, if the error stream is a terminal."""
+async def progress(seen: Run) -> AsyncIterator[None]:
+    """Show the progress until the block ends, if standard error is a terminal."""
     if not sys.stderr.isatty():
         yield
         return
-    telling = asyncio.create_task(_tell(seen))
+    showing = asyncio.create_task(_show(seen))
     try:
         yield
     finally:
-        telling.cancel()
+        showing.cancel()
         with suppress(asyncio.CancelledError):
-            await telling
+            await showing
         clear()
 
 
 def clear() -> None:
-    """Take the line away, so that something else can be said."""
+    """Remove the line, so that something else can be printed."""
     if sys.stderr.isatty():
         click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def how_far(seen: Look, listing_s: float, reading_s: float) -> str:
-    """Say it in words: `listing_s` and `reading_s` are the seconds that each took so far."""
+def how_far(seen: Run, listing_s: float, reading_s: float) -> str:
+    """Describe the progress; `listing_s` and `reading_s` are the seconds that each took so far."""
     if not seen.chosen:
         return f"{seen.listed:,} objects listed, {_rate(seen.listed, listing_s)}"
-    said = f"{seen.records:,} of {seen.chosen:,} records, {_rate(seen.records, reading_s)}"
+    text = f"{seen.records:,} of {seen.chosen:,} records, {_rate(seen.records, reading_s)}"
     left = max(0, seen.chosen - seen.records)
-    return f"{said}, {_span(left * reading_s / seen.records)} left" if left and seen.records else said
+    return f"{text}, {_span(left * reading_s / seen.records)} left" if left and seen.records else text
 
 
-async def _tell(seen: Look) -> None:
+async def _show(seen: Run) -> None:
     began = reading = time.monotonic()
     while True:
         await asyncio.sleep(_BETWEEN_LINES_S)

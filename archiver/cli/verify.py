@@ -1,4 +1,4 @@
-"""`archiver verify`: is all that was archived still there, and still what it was?"""
+"""`archiver verify`: check every reference and every blob of an archive."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import click
 from archiver.cli.progress import clear, progress
 from archiver.core.errors import StoreUnavailable
 from archiver.settings import Settings, load_settings
-from contracts.toolkit import Exit, NothingChecked, Span, When
+from contracts.toolkit import Exit, NothingChecked, Span, When, printable
 
 if TYPE_CHECKING:
     from archiver.core.damage import Damage
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--sample", type=click.IntRange(min=1), metavar="N", help="Only N references, drawn at random.")
-@click.option("--seed", type=int, help="Draw the same sample again.  [default: at random, and told]")
+@click.option("--seed", type=int, help="Draw the same sample again.  [default: at random; printed]")
 @click.option("--since", type=When(), help="Only events from this day (2026-06-17) or RFC 3339 time on.")
 @click.option(
     "--grace", type=Span(), default="24h", show_default=True, help="A younger blob without reference is no orphan."
 )
-@click.option("--repair", is_flag=True, help="Mend what can be mended for certain; delete nothing.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired with certainty; delete nothing.")
 @click.option("--json", "as_json", is_flag=True, help="The report for programs, as one JSON document.")
 def verify(
     sample: int | None,
@@ -41,8 +41,8 @@ def verify(
 ) -> Exit:
     """Check that every reference is true and has its blob, and that every blob is whole and referred to.
 
-    Every blob is read and hashed. With --sample or --since only the chosen references and their blobs are looked
-    at, so orphans cannot be told.
+    Every blob is read and hashed. With --sample or --since only the chosen references and their blobs are verified,
+    and no orphans are found.
 
     \b
     --repair writes a missing or damaged blob again, from ARCHIVER_SPOOL or from
@@ -50,7 +50,7 @@ def verify(
     record to where it belongs. What else is damaged needs a copy or a version.
 
     \b
-    Exit status: 0 whole (or mended), 1 damaged, 3 nothing is there,
+    Exit status: 0 whole (or repaired), 1 damaged, 3 nothing is there,
     4 the store failed (what was found until then is reported)
     """
     from archiver.maintenance.verify import Selection
@@ -63,7 +63,7 @@ def verify(
 
 @dataclass
 class _Report:
-    """What was found, told as it is found or, as JSON, at the end."""
+    """What was found, printed as it is found or, as JSON, at the end."""
 
     settings: Settings
     selection: Selection
@@ -72,20 +72,20 @@ class _Report:
     damage: int = 0
     notes: int = 0
     repaired: int = 0
-    flaws: list[Damage] = field(default_factory=list)
+    found: list[Damage] = field(default_factory=list)
 
-    def add(self, flaw: Damage) -> None:
-        self.repaired += bool(flaw.repaired)
-        self.damage += flaw.is_damage
-        self.notes += not flaw.is_damage and not flaw.repaired
+    def add(self, damage: Damage) -> None:
+        self.repaired += bool(damage.repaired)
+        self.damage += damage.is_damage
+        self.notes += not damage.is_damage and not damage.repaired
         if self.as_json:
-            self.flaws.append(flaw)
+            self.found.append(damage)
             return
         clear()
-        click.echo(f"{flaw.id}  {_safe(flaw.key)}")
+        click.echo(f"{damage.id}  {printable(damage.key)}")
         for name in ("found", "expected", "record", "repaired", "next"):
-            if text := getattr(flaw, name):
-                click.echo(f"    {name:9} {_safe(text)}")
+            if text := getattr(damage, name):
+                click.echo(f"    {name:9} {printable(text)}")
 
     def end(self, stopped: StoreUnavailable | None) -> None:
         if self.as_json:
@@ -132,25 +132,31 @@ class _Report:
                     "repaired": each.repaired or None,
                     "next": each.next,
                 }
-                for each in self.flaws
+                for each in self.found
             ],
         }
 
 
 async def _verify(settings: Settings, selection: Selection, grace: timedelta, *, repair: bool, as_json: bool) -> Exit:
     from archiver.bundles.spool import SpoolSource
-    from archiver.maintenance.repair import Mender
+    from archiver.maintenance.repair import Repairer
     from archiver.maintenance.verify import Verification
     from archiver.wiring import SystemClock, open_store
 
     async with open_store(settings) as store:
         spool = SpoolSource(settings.spool, settings.max_bundle_bytes) if settings.spool else None
-        seen = Verification(store, SystemClock().now(), grace, Mender(store, spool) if repair else None)
+        seen = Verification(
+            store,
+            SystemClock().now(),
+            grace,
+            Repairer(store, spool, settings.max_bundle_bytes) if repair else None,
+            settings.max_bundle_bytes,
+        )
         report, stopped = _Report(settings, selection, seen, as_json), None
         try:
             async with progress(seen):
-                async for flaw in seen.flaws(selection):
-                    report.add(flaw)
+                async for damage in seen.damage(selection):
+                    report.add(damage)
         except StoreUnavailable as error:
             stopped = error
     is_empty = not (seen.records or report.damage or report.notes)
@@ -161,8 +167,3 @@ async def _verify(settings: Settings, selection: Selection, grace: timedelta, *,
     if is_empty:
         raise NothingChecked(f"nothing is archived in bucket {settings.bucket} that matches")
     return Exit.BROKEN if report.damage else Exit.OK
-
-
-def _safe(text: str) -> str:
-    """Show what others wrote without obeying it."""
-    return text if text.isprintable() else repr(text)

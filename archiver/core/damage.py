@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Kind(NamedTuple):
-    """A kind of flaw: whether the archive is damaged by it, and what to do next."""
+    """A kind of damage: whether the archive is damaged by it, and what to do next."""
 
     is_damage: bool
     next: str
@@ -33,6 +33,7 @@ KINDS: Final = {
     **{f"reference/{name}": kind for name, kind in _OF_A_RECORD.items()},
     **{f"conflict/{name}": kind for name, kind in _OF_A_RECORD.items()},
     "gc/interrupted": Kind(False, "archiver gc --execute finishes what an interrupted one began"),
+    "object/other-archive": Kind(False, "nothing here: verify that archive with its own ARCHIVER_PREFIX"),
     "object/unknown": Kind(False, "leave it if you know it: the archiver neither wrote it nor reads it"),
 }
 
@@ -41,7 +42,7 @@ KINDS: Final = {
 class Damage:
     """One thing that is not as it should be.
 
-    `id` is of `KINDS`; `record` is the key of the record that refers to a blob; `repaired` says how it was mended.
+    `id` is of `KINDS`; `record` is the key of the record that refers to a blob; `repaired` says how it was repaired.
     Either is '' where there is none.
     """
 
@@ -60,4 +61,4 @@ class Damage:
     @property
     def next(self) -> str:
         """What to do about it."""
-        return "nothing: it is mended" if self.repaired else KINDS[self.id].next
+        return "nothing: it is repaired" if self.repaired else KINDS[self.id].next

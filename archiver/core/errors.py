@@ -18,6 +18,7 @@ KitError (contracts)                  exit status on the command line
 │   └── BundleUnsettled               1   it changed while it was read
 ├── BundleRefused                     1   it is there, and must not be read
 ├── DigestMismatch                    1   what came back is not what the key promises
+├── RecordDamaged                     1   a record in the archive is no record, or says something untrue
 └── NotArchived                       1   no reference for what was asked for
 
 `cause` says which wait follows where a message met one of them.
@@ -217,6 +218,17 @@ class DigestMismatch(KitError):
             f"{self.key} is damaged: its SHA-256 is {self.found}, expected {self.expected}\n"
             f"  nothing was written; keep the object for analysis and restore it from a copy or version"
         )
+
+
+class RecordDamaged(KitError):
+    """A record in the archive says something untrue, or is no record."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(key, why)
+        self.key, self.why = key, why
+
+    def __str__(self) -> str:
+        return f"{self.key} is damaged: {self.why}\n  archiver verify says what to do"
 
 
 class NotArchived(KitError):

@@ -4,9 +4,9 @@
     blobs/v1/sha256/<2 hex>/<64 hex>.md.zst           the same, compressed
     refs/v1/repo=…/agent=…/date=YYYY-MM-DD/<key>.json  a reference, by the identity of its event
     conflicts/v1/<key>/<64 hex>.json                   a second, different bundle for the same event
-    probe/v1/…                                         what a look at the store's abilities leaves behind
+    probe/v1/…                                         left by a probe of what the store can do
     trash/v1/<run>/blobs/…                             a blob that `archiver gc` is about to delete
-    replays/v1/<run>/…                                 an archive of its own: what one replay has brought
+    replays/v1/<run>/…                                 a separate archive: what one replay brought
 
 The digest's first two digits spread the load over a store's partitions; the reference's segments are read
 as columns by query tools. No key is ever another key's directory, which MinIO and SeaweedFS refuse.
@@ -32,6 +32,11 @@ ZSTD: Final = "zstd"
 _PACKED = ".zst"
 _CONTENT_TYPES = {"md": "text/markdown; charset=utf-8", "json": "application/json", "zst": "application/zstd"}
 _HEX = re.compile(r"[0-9a-f]{64}")
+_ELSEWHERE = re.compile(r"(.+?/)(?:blobs/v1/sha256|refs/v1|conflicts/v1|probe/v1|trash/v1|replays/v1)/")
+# A segment holds no dot (`key_segment`), so that no key can climb out of its prefix.
+_REF_KEY = re.compile(
+    rf"{REFERENCES}repo=[^/.]+/agent=[^/.]+/date=[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}/([0-9a-f]{{64}})\.json"
+)
 
 
 def key_segment(name: str) -> str:
@@ -99,13 +104,30 @@ def blob_in_trash(key: str) -> str:
     return key.removeprefix(TRASH).partition("/")[2]
 
 
+def event_key_in(ref_key: str) -> str | None:
+    """Return the identity of the event that a reference's key names; None where it is not such a key."""
+    found = _REF_KEY.fullmatch(ref_key)
+    return found[1] if found else None
+
+
+def is_blob_key(key: str) -> bool:
+    """Return whether a key is the name of a blob, exactly as `blob_key` builds it."""
+    return key in blob_keys(digest_in(key) or "")
+
+
+def archive_around(key: str) -> str | None:
+    """Return the prefix of the other archive that an object belongs to, such as `staging/`, or None."""
+    found = _ELSEWHERE.match(key)
+    return found[1] if found else None
+
+
 def day_in(ref_key: str) -> str:
     """Return the day, in UTC, that a reference's key names, as YYYY-MM-DD; '' where it names none."""
     return ref_key.rpartition("date=")[2].partition("/")[0]
 
 
 def is_digest(text: str) -> bool:
-    """Say whether the text is a SHA-256 in lower-case hex, as event keys and blob names are."""
+    """Return whether the text is a SHA-256 in lower-case hex, as event keys and blob names are."""
     return _HEX.fullmatch(text) is not None
 
 

@@ -1,7 +1,7 @@
 """The reference record: what ties one event to its blob. Written once, never changed.
 
 It holds the event verbatim, so that the archive can be read, replayed and rebuilt from the bucket alone. It
-holds no endpoint, no credentials and no presigned link: those belong to whoever reads it.
+holds no endpoint, no credentials and no presigned link: those belong to its readers.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from archiver.core.keys import blob_keys
+from archiver.core.keys import IDENTITY, ZSTD, blob_keys
 from contracts import event_key
+from contracts.toolkit import COUNT, DIGEST, TEXT, InvalidRecord, Limits, RecordSchema, record_of
 
 SCHEMA: Final = "kaizen.archive.ref"
 VERSION: Final = "1"
@@ -39,7 +40,7 @@ class Source:
 class StoredBundle:
     """Where the bundle is and what it is. `bytes` and `sha256` are of the uncompressed bundle.
 
-    `size_matches` says whether `bytes` is what the event declared.
+    `size_matches`: `bytes` is what the event declared.
     """
 
     bucket: str
@@ -68,9 +69,9 @@ class Reference:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the record holds together: its event has the key that it says, its blob a name of its digest.
+        """Whether the record agrees with itself: `event_sha256` is its event's key, `bundle.key` a name of its digest.
 
-        One that does not was damaged on its way or where it lies, and says nothing about any event.
+        One that does not was damaged in transit or in the store, and proves nothing about any event.
         """
         try:
             return event_key(self.event) == self.event_sha256 and self.bundle.key in blob_keys(self.bundle.sha256)
@@ -97,31 +98,68 @@ def _fields(record: Source | StoredBundle) -> dict[str, Any]:
 
 
 class NotAReference(ValueError):
-    """The bytes are not a reference record of this version; the message says why."""
+    """The bytes are not a reference record of this version; the message gives the reason."""
 
 
 def is_remnant(raw: bytes) -> bool:
-    """Say whether bytes that are no reference may once have been one of this version, or never were anything."""
+    """Return whether bytes that are no reference may be the rest of one, or are empty."""
     return not raw or raw.startswith(_OPENING)
 
 
 def read_reference(raw: bytes) -> Reference:
-    """Read a reference record; keys that a later version added are passed over.
+    """Read a reference record strictly; keys that a later version added are ignored.
 
     Raises:
-        NotAReference: not JSON, another schema or version, or a field is missing.
+        NotAReference: not strict JSON, or it breaks the schema of a record of this version.
     """
     try:
-        record = json.loads(raw)
-        if (record["schema"], record["version"]) != (SCHEMA, VERSION):
-            raise NotAReference(f"schema {record['schema']!r} version {record['version']!r}")
-        return Reference(
-            event_sha256=record["event_sha256"],
-            source=Source(**{name: record["source"][name] for name in Source.__slots__}),
-            event=record["event"],
-            bundle=StoredBundle(**{name: record["bundle"][name] for name in StoredBundle.__slots__}),
-            archived_at=record["archived_at"],
-            archiver=record["archiver"],
-        )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotAReference(f"not a {SCHEMA} record: {type(error).__name__}: {error}") from None
+        record = _RECORD.read(raw)
+    except InvalidRecord as error:
+        raise NotAReference(f"not a {SCHEMA} record: {error}") from None
+    return Reference(
+        event_sha256=record["event_sha256"],
+        source=Source(**{name: _exact(record["source"][name]) for name in Source.__slots__}),
+        event=record["event"],
+        bundle=StoredBundle(**{name: _exact(record["bundle"][name]) for name in StoredBundle.__slots__}),
+        archived_at=record["archived_at"],
+        archiver=record["archiver"],
+    )
+
+
+def _exact(value: Any) -> Any:
+    return int(value) if isinstance(value, float) else value  # 12.0 is an integer in JSON Schema
+
+
+_RECORD: Final = RecordSchema(
+    record_of(
+        schema={"const": SCHEMA},
+        version={"const": VERSION},
+        event_sha256=DIGEST,
+        source=record_of(
+            subject=TEXT,
+            stream=TEXT,
+            sequence=COUNT,
+            msg_id=TEXT,
+            received_at=TEXT,
+            deliveries=COUNT,
+            payload_sha256=TEXT,
+        ),
+        event={"type": "object"},
+        bundle=record_of(
+            bucket=TEXT,
+            key=TEXT,
+            version_id=TEXT,
+            sha256=DIGEST,
+            bytes=COUNT,
+            stored_bytes=COUNT,
+            codec={"enum": [IDENTITY, ZSTD]},
+            content_type=TEXT,
+            declared_bytes=COUNT,
+            size_matches={"type": "boolean"},
+            obtained_from=TEXT,
+        ),
+        archived_at={"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,}Z$"},
+        archiver={"type": "object", "additionalProperties": TEXT},
+    ),
+    Limits(payload_bytes=MAX_BYTES, depth=32),
+)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+MAX_BUNDLE_BYTES: Final = 2 << 30
+"""What ARCHIVER_MAX_BUNDLE_BYTES is unless it is set: no larger bundle is read, written or unpacked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ after it has acted:
     gc:      (a) copy the blob aside  (b) delete it  (c) read the records that are new  (d) put back what they need
     worker:  (1) read the blob back   (2) write the record                             (3) see that the blob is there
 
-Say that gc deletes a blob which the worker has read back at (1). If (2) comes before (c), gc sees the record and
+Suppose that gc deletes a blob which the worker has read back at (1). If (2) comes before (c), gc sees the record and
 puts the blob back. If (2) comes after (c), then so does (3), hence after (b): the worker finds nothing, does not
 acknowledge, and is given the event again, whose bundle it still has. (c) lists folder by folder and takes its time;
 a record that comes meanwhile comes after (b), whether it is seen or not. No clock and no lock is needed, only a store
@@ -32,6 +32,7 @@ from archiver.core.capabilities import PROBES
 from archiver.core.errors import DigestMismatch, KeyMissing, KeyTaken, NotArchived, ObjectUnusable, StoreUnavailable
 from archiver.core.keys import BLOBS, CONFLICTS, REFERENCES, TRASH, blob_in_trash, digest_in, trash_key
 from archiver.core.reference import MAX_BYTES, NotAReference, read_reference
+from archiver.core.values import MAX_BUNDLE_BYTES
 from archiver.maintenance.reading import checked_blob
 from archiver.maintenance.temp_tables import Table, TempTables
 from archiver.ports import BlobStore
@@ -43,10 +44,10 @@ from contracts import KitError
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
-    """What became of one object: `what` is it (orphan, probe, copy), and `why` is it still there, or ''.
+class Garbage:
+    """One object and what became of it: `what` is its kind (orphan, probe, copy), `why` the reason why it stays.
 
-    `is_in_doubt` where the store did not say whether it was deleted; the copy of such a blob is kept.
+    `is_in_doubt`: the store did not answer whether it was deleted; the copy of such a blob is kept.
     """
 
     what: str
@@ -71,24 +72,25 @@ class RecordUnreadable(KitError):
 
 
 @dataclass
-class Sweep:
+class Collection:
     """One run over an archive; `run` names its copies and is used by no other.
 
-    `listed` counts what is there, `chosen` the records that are to be read, `records` those that were. What was
-    listed is noted in a temporary file, so that an archive of any size takes the same memory.
+    `listed` counts objects, `chosen` the records to read, `records` those that were read. The listing goes to a
+    temporary file, so that an archive of any size takes the same memory.
     """
 
     store: BlobStore
     run: str
     older_than: timedelta
+    max_bundle_bytes: int = MAX_BUNDLE_BYTES
     listed: int = 0
     chosen: int = 0
     records: int = 0
 
     def __post_init__(self) -> None:
-        scratch = TempTables()
-        self._new, self._read, self._needed = (Table(scratch, name) for name in ("new", "read", "needed"))
-        self._missed, self._leftovers, self._gone = (Table(scratch, name) for name in ("missed", "leftovers", "gone"))
+        tables = TempTables()
+        self._new, self._read, self._needed = (Table(tables, name) for name in ("new", "read", "needed"))
+        self._missed, self._leftovers, self._gone = (Table(tables, name) for name in ("missed", "leftovers", "gone"))
 
     async def store_time(self) -> datetime:
         """Ask the store for its time, by writing an object and deleting it: both rights are needed anyway.
@@ -105,7 +107,7 @@ class Sweep:
             raise StoreUnavailable(f"list {key}", "it was written, and is not listed")
         return times[0]
 
-    async def look(self, now: datetime) -> None:
+    async def scan(self, now: datetime) -> None:
         """Find what may go, by the store's time `now`; deletes nothing.
 
         Raises:
@@ -124,14 +126,14 @@ class Sweep:
                 if what == "orphan" and (is_needed or not digest):
                     continue
                 if now - listed.modified_at >= self.older_than:
-                    self._leftovers[listed.key] = astuple(Swept(what, listed.key, listed.size_bytes))
+                    self._leftovers[listed.key] = astuple(Garbage(what, listed.key, listed.size_bytes))
 
-    def leftovers(self) -> Iterator[Swept]:
-        """Return what `look` found, in the order of the keys."""
-        return (Swept(*told) for _, told in self._leftovers.items())
+    def leftovers(self) -> Iterator[Garbage]:
+        """Return what `scan` found, in the order of the keys."""
+        return (Garbage(*told) for _, told in self._leftovers.items())
 
-    async def delete(self) -> AsyncIterator[Swept]:
-        """Delete what `look` found, in the order of the argument above; yields what became of each.
+    async def delete(self) -> AsyncIterator[Garbage]:
+        """Delete what `scan` found, in the order of the argument above; yields what became of each.
 
         Raises:
             RecordUnreadable, StoreUnavailable, BadInput: the run is over; the next one puts back what is needed.
@@ -146,7 +148,7 @@ class Sweep:
                 self._gone[each.key] = astuple(await self._set_aside(each))  # (a) and (b)
         await self._read_records()  # (c)
         for key, told in self._gone.items():
-            each, aside = Swept(*told), Swept("copy", trash_key(self.run, key), told[2])
+            each, aside = Garbage(*told), Garbage("copy", trash_key(self.run, key), told[2])
             is_needed = (digest_in(key) or "") in self._needed
             if is_needed:
                 await self._put_back(aside.key)  # (d)
@@ -154,7 +156,7 @@ class Sweep:
             if not each.is_in_doubt and (left := await self._delete_once(aside)).why:
                 yield left
 
-    async def _set_aside(self, orphan: Swept) -> Swept:
+    async def _set_aside(self, orphan: Garbage) -> Garbage:
         try:
             await self._copy(orphan.key, trash_key(self.run, orphan.key))
         except NotArchived:
@@ -162,10 +164,10 @@ class Sweep:
         except KeyTaken:
             pass  # our own lost answer: no other run uses this name
         except DigestMismatch:
-            return replace(orphan, why="it is damaged; look at it, then delete it by hand")
+            return replace(orphan, why="it is damaged; inspect it, then delete it by hand")
         return await self._delete_once(orphan)
 
-    async def _delete_once(self, each: Swept) -> Swept:
+    async def _delete_once(self, each: Garbage) -> Garbage:
         """Delete in one attempt: of two, one that seemed to fail could yet arrive after the blob is written again."""
         try:
             await self.store.delete(each.key)
@@ -200,14 +202,14 @@ class Sweep:
         except (NotAReference, ObjectUnusable) as error:
             raise RecordUnreadable(key, str(error)) from None
         # Both, since in a damaged record they may differ, and either may be the true one.
-        return {str(bundle.sha256), digest_in(str(bundle.key)) or str(bundle.sha256)}
+        return {bundle.sha256, digest_in(bundle.key) or bundle.sha256}
 
     async def _put_back(self, copy: str) -> None:
         with suppress(NotArchived, KeyTaken, DigestMismatch):  # another run, or the worker, was quicker
             await self._copy(copy, blob_in_trash(copy))
 
     async def _copy(self, source: str, target: str) -> None:
-        """Copy a blob to a new key; only what its name says, since a worker may by now have written that again."""
+        """Copy a blob to a new key, if it still has the digest in its name."""
         digest = digest_in(source) or ""
-        async with checked_blob(self.store, source, digest) as blob:
+        async with checked_blob(self.store, source, digest, self.max_bundle_bytes) as blob:
             await self.store.create(target, blob.file, **blob.about(source))

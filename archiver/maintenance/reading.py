@@ -1,4 +1,4 @@
-"""Read the archive: list references, resolve a name, and hand a bundle out only once its digest is right."""
+"""Read the archive: list references, resolve a name, return a bundle only after its digest was checked."""
 
 from __future__ import annotations
 
@@ -12,10 +12,23 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import BinaryIO
 
-from archiver.core.errors import DigestMismatch, KeyMissing, NotArchived, ObjectUnusable, StoreUnavailable
-from archiver.core.keys import BLOBS, REFERENCES, codec_in, day_in, digest_in, is_digest, key_segment, ref_prefix
+from archiver.core.errors import DigestMismatch, KeyMissing, NotArchived, ObjectUnusable, RecordDamaged
+from archiver.core.keys import (
+    REFERENCES,
+    blob_key,
+    codec_in,
+    day_in,
+    digest_in,
+    event_key_in,
+    is_blob_key,
+    is_digest,
+    key_segment,
+    ref_key,
+    ref_prefix,
+)
 from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, read_reference
+from archiver.core.values import MAX_BUNDLE_BYTES
 from archiver.ports import BlobStore
 from archiver.stores.compression import NotUnpackable, Packed, Unpacker
 from archiver.stores.listing import in_any_order
@@ -27,15 +40,21 @@ from contracts import PreparedEvent
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One reference under its key."""
+    """One sound reference: it is under the `key` of its event, and names a bundle by its digest."""
 
     key: str
     reference: Reference
+    event: PreparedEvent
+
+    @property
+    def blob_key(self) -> str:
+        """Where its bundle is, built from the digest: a key in a record is not trusted."""
+        return _blob_key(self.reference, self.event)
 
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """An object among the references that is none, and why."""
+    """An object among the references that is not a sound one, and why."""
 
     key: str
     why: str
@@ -47,7 +66,7 @@ async def references(
     """List references repo by repo, agent by agent and day by day, as they are read; a few are in memory.
 
     `since` compares with the event's `occurred_at`. With `repo`, only what is that repo's is listed; `agent` without
-    it costs a listing of all, and reads only what the keys say is that agent's.
+    everything is listed, and only what has that agent in its key is read.
 
     Raises:
         StoreUnavailable: the store failed.
@@ -64,29 +83,49 @@ async def references(
         found = await entry_at(store, key)
         if found is None or isinstance(found, Stray):
             return found
-        entry, event = found
-        is_wanted = (agent is None or event.agent == agent) and (since is None or event.occurred_at >= since)
-        return entry if is_wanted else None
+        is_wanted = (agent is None or found.event.agent == agent) and (
+            since is None or found.event.occurred_at >= since
+        )
+        return found if is_wanted else None
 
     async for found in in_turn(keys(), look):
         if found:
             yield found
 
 
-async def entry_at(store: BlobStore, key: str) -> tuple[Entry, PreparedEvent] | Stray | None:
-    """Read what is among the references under a key; None where it was deleted since it was listed.
+async def entry_at(store: BlobStore, key: str) -> Entry | Stray | None:
+    """Read what is among the references under a key; None where nothing is.
 
     Raises:
         StoreUnavailable: the store failed.
     """
     try:
-        entry = Entry(key, read_reference(await read_whole(store, key, MAX_BYTES)))
+        reference = read_reference(await read_whole(store, key, MAX_BYTES))
     except KeyMissing:
         return None
     except (NotAReference, ObjectUnusable) as error:
         return Stray(key, str(error))
-    event = event_of(entry.reference)
-    return Stray(key, f"its event is none: {event.detail}") if isinstance(event, Dead) else (entry, event)
+    event = event_of(reference)
+    if isinstance(event, Dead):
+        return Stray(key, f"its event breaks the contract: {event.detail}")
+    if why := _contradiction(key, reference, event):
+        return Stray(key, why)
+    return Entry(key, reference, event)
+
+
+def _contradiction(key: str, reference: Reference, event: PreparedEvent) -> str | None:
+    if reference.event_sha256 != event.key:
+        return f"event_sha256 is {reference.event_sha256}, and the key of the event in it {event.key}"
+    if key != ref_key(event):
+        return f"the event in it belongs under {ref_key(event)}; archiver verify --repair copies it there"
+    blob = _blob_key(reference, event)
+    if reference.bundle.key != blob:
+        return f"it names the bundle {reference.bundle.key}, expected {blob}, by the digest in it"
+    return None
+
+
+def _blob_key(reference: Reference, event: PreparedEvent) -> str:
+    return blob_key(reference.bundle.sha256, event.bundle.ending, reference.bundle.codec)
 
 
 def event_of(reference: Reference) -> PreparedEvent | Dead:
@@ -98,29 +137,55 @@ def event_of(reference: Reference) -> PreparedEvent | Dead:
     return validate(payload, source="")
 
 
-async def resolve(store: BlobStore, name: str) -> tuple[str, str, int | None]:
-    """Resolve an event key, a reference key or a blob key to blob key, SHA-256 and size of the bundle.
+async def resolve(store: BlobStore, name: str, max_bytes: int = MAX_BUNDLE_BYTES) -> tuple[str, str, int]:
+    """Resolve an event key, a reference key or a blob key to blob key, SHA-256 and largest size of the bundle.
 
-    The size is None where only the blob's key is known.
-
-    An event key alone costs a listing of all references; a reference key costs one read.
+    That size is `max_bytes`, or the size in the reference if that is less. An event key costs a listing of all
+    references; a reference key costs one read.
 
     Raises:
-        NotArchived: nothing answers to the name; says what a name looks like.
+        NotArchived: nothing has that name; the message shows which names there are.
+        RecordDamaged: its reference is no sound one.
         StoreUnavailable: the store failed.
     """
-    if name.startswith(BLOBS) and (digest := digest_in(name)):
-        return name, digest, None
-    try:
-        if name.startswith(REFERENCES):
-            reference = await _reference(store, name)
-        elif is_digest(name):
-            reference = await _reference(store, await _ref_key_of(store, name))
-        else:
-            raise NotArchived(name, "expected an event key (64 hex), a key under refs/v1/ or one under blobs/v1/")
-    except KeyMissing:
-        raise NotArchived(name, "archiver ls shows what is") from None
-    return reference.bundle.key, reference.bundle.sha256, reference.bundle.bytes
+    if is_blob_key(name):
+        return name, digest_in(name) or "", max_bytes
+    entry = await find(store, name)
+    return entry.blob_key, entry.reference.bundle.sha256, min(entry.reference.bundle.bytes, max_bytes)
+
+
+async def find(store: BlobStore, name: str) -> Entry:
+    """Find the reference of an event, by the event's key or the reference's own.
+
+    Raises:
+        NotArchived: nothing has that name; the message shows which names there are.
+        RecordDamaged: the object is no sound reference.
+        StoreUnavailable: the store failed.
+    """
+    if event_key_in(name):
+        found = await entry_at(store, name)
+    elif is_digest(name):
+        found = await _entry_of(store, name)
+    else:
+        raise NotArchived(name, "expected an event key (64 hex), a key under refs/v1/ or one under blobs/v1/")
+    if found is None:
+        raise NotArchived(name, "archiver ls shows what is")
+    if isinstance(found, Stray):
+        raise RecordDamaged(found.key, found.why)
+    return found
+
+
+async def _entry_of(store: BlobStore, event_key: str) -> Entry | Stray | None:
+    """Find an event's reference among all; a damaged object with the same name does not hide a sound one."""
+    stray = None
+    async with aclosing(in_any_order(store, REFERENCES)) as everything:
+        async for listed in everything:
+            if listed.key.endswith(f"/{event_key}.json"):
+                found = await entry_at(store, listed.key)
+                if isinstance(found, Entry):
+                    return found
+                stray = stray or found
+    return stray
 
 
 @asynccontextmanager
@@ -131,20 +196,22 @@ async def checked_bundle(store: BlobStore, blob_key: str, sha256_hex: str, limit
 
     Raises:
         DigestMismatch: the blob is damaged, or holds more than that.
-        NotArchived: the blob is not there.
+        NotArchived: the blob is missing.
         StoreUnavailable: the store failed.
     """
     async with _fetched(store, blob_key, sha256_hex, Unpacker(blob_key, limit_bytes), as_stored=False) as blob:
         yield blob.file
 
 
-def checked_blob(store: BlobStore, blob_key: str, sha256_hex: str) -> AbstractAsyncContextManager[Packed]:
+def checked_blob(
+    store: BlobStore, blob_key: str, sha256_hex: str, limit_bytes: int
+) -> AbstractAsyncContextManager[Packed]:
     """Fetch a blob to a temporary file as it is stored, and check the digest of what it holds; see `checked_bundle`."""
-    return _fetched(store, blob_key, sha256_hex, Unpacker(blob_key), as_stored=True)
+    return _fetched(store, blob_key, sha256_hex, Unpacker(blob_key, limit_bytes), as_stored=True)
 
 
 async def write_checked(store: BlobStore, blob_key: str, sha256_hex: str, limit_bytes: int, target: BinaryIO) -> None:
-    """Write a bundle, unpacked, into an empty file as it comes: what is there counts once this has returned.
+    """Write a bundle, unpacked, into an empty file as it arrives; the content counts only once this has returned.
 
     Raises:
         DigestMismatch, NotArchived, StoreUnavailable: as `checked_bundle`.
@@ -192,18 +259,3 @@ async def _write(
 def copy_out(source: BinaryIO, target: BinaryIO) -> None:
     """Copy a checked bundle to where it is wanted, in bounded memory."""
     shutil.copyfileobj(source, target, 1 << 20)
-
-
-async def _reference(store: BlobStore, key: str) -> Reference:
-    try:
-        return read_reference(await read_whole(store, key, MAX_BYTES))
-    except NotAReference as error:
-        raise StoreUnavailable(f"read {key}", f"{error}; restore the object, or remove it") from error
-
-
-async def _ref_key_of(store: BlobStore, event_key: str) -> str:
-    async with aclosing(in_any_order(store, REFERENCES)) as everything:
-        async for listed in everything:
-            if listed.key.endswith(f"/{event_key}.json"):
-                return listed.key
-    raise KeyMissing(event_key)

@@ -1,11 +1,11 @@
-"""Mend what can be mended for certain and without loss. Nothing is deleted.
+"""Repair what can be repaired with certainty and without loss. Nothing is deleted.
 
 - A blob that is missing or damaged is written again from the copy that an interrupted `archiver gc` left, or from
   where emitters leave bundles, if that has the digest which is the blob's name; then it is read back. Other bytes
-  under that name are wrong by the name's own word.
+  under that name are wrong by definition.
 - A record that is not where its event belongs is copied there, if nothing is there yet.
-- An older version in a versioned bucket is left to the operator, as is a record that says something untrue: which
-  of its fields was changed cannot be told.
+- An older version in a versioned bucket is left to the operator. So is a record that contradicts itself: which of its
+  fields was changed is unknown.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hashlib import sha256
 from archiver.core.errors import BundleMissing, BundleRefused, DigestMismatch, KeyTaken, NotArchived
 from archiver.core.keys import TRASH, blob_in_trash, codec_in
 from archiver.core.reference import StoredBundle
+from archiver.core.values import MAX_BUNDLE_BYTES
 from archiver.maintenance.reading import checked_blob
 from archiver.ports import BlobStore, BundleSource
 from archiver.stores.compression import Packed, packed
@@ -24,14 +25,15 @@ from contracts import PreparedEvent
 
 
 @dataclass
-class Mender:
-    """Writes what is missing, into `store`; `bundles` is where emitters leave bundles, if that can be read."""
+class Repairer:
+    """Writes what is missing into `store`; `bundles` is where emitters leave bundles, or None."""
 
     store: BlobStore
     bundles: BundleSource | None
+    max_bundle_bytes: int = MAX_BUNDLE_BYTES
     _copies: dict[str, str] = field(default_factory=dict)
 
-    async def look_for_copies(self) -> None:
+    async def find_copies(self) -> None:
         """List what an interrupted gc set aside."""
         async for listed in self.store.list(TRASH):
             self._copies[blob_in_trash(listed.key)] = listed.key
@@ -44,7 +46,7 @@ class Mender:
         """
         if copy := self._copies.get(bundle.key):
             try:
-                async with checked_blob(self.store, copy, bundle.sha256) as blob:
+                async with checked_blob(self.store, copy, bundle.sha256, self.max_bundle_bytes) as blob:
                     await self._replace(bundle, blob)
             except (DigestMismatch, NotArchived):
                 pass

@@ -1,4 +1,4 @@
-"""What a look over a whole archive has to remember: on disk, so that a million objects cost no memory."""
+"""What a run over a whole archive has to remember, on disk: a million objects cost no memory."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ class TempTables:
     def __del__(self) -> None:
         self._db.close()
 
-    def ask(self, statement: str, *told: str | int) -> Sequence[tuple[Any, ...]]:
+    def ask(self, statement: str, *values: str | int) -> Sequence[tuple[Any, ...]]:
         """Run one statement."""
         try:
-            return self._db.execute(statement, told).fetchall()
+            return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             why = f"cannot note in a temporary file what was listed: {error}"
             raise BadInput(f"{why}\n  is there room for it? TMPDIR names another directory") from error
 
 
 class Table:
-    """A mapping from text to what JSON can say, by a name of its own in a scratch."""
+    """A mapping from text to JSON values, under its own name in the temporary file."""
 
-    def __init__(self, scratch: TempTables, name: str) -> None:
-        self._ask, self._name = scratch.ask, name
+    def __init__(self, tables: TempTables, name: str) -> None:
+        self._ask, self._name = tables.ask, name
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._ask("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", self._name, key, json.dumps(value))

@@ -1,11 +1,11 @@
-"""Look an archive over: every record says what is true, every blob is what its name says and is referred to.
+"""Verify an archive: every record is true, every blob has the digest in its name and a record that refers to it.
 
-A record is a reference or the record of a conflict. What is there is listed once; then each record is read, and
-each blob when the first record that refers to it is read, so that a blob is read once and never held. What was
-listed is noted in a temporary file, so that an archive of any size takes the same memory.
+A record is a reference or the record of a conflict. Everything is listed once. Then each record is read, and each blob
+with the first record that refers to it, so that a blob is read once and never held. The listing goes to a temporary
+file, so that an archive of any size takes the same memory.
 
-What appears or goes while this runs is no damage: blobs are written before their references and listed before
-them, so a young blob that nothing refers to is told apart, and an object that was deleted since is passed over.
+What appears or goes meanwhile is no damage. Blobs are written before their references and listed before them, so a
+young blob without a reference is only a note, and an object that was deleted since is skipped.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from archiver.core.keys import (
     IDENTITY,
     REFERENCES,
     TRASH,
+    archive_around,
     blob_key,
     blob_keys,
     codec_in,
@@ -36,8 +37,9 @@ from archiver.core.keys import (
 )
 from archiver.core.outcome import Dead
 from archiver.core.reference import MAX_BYTES, NotAReference, Reference, StoredBundle, read_reference
+from archiver.core.values import MAX_BUNDLE_BYTES
 from archiver.maintenance.reading import event_of
-from archiver.maintenance.repair import Mender
+from archiver.maintenance.repair import Repairer
 from archiver.maintenance.temp_tables import Table, TempTables
 from archiver.ports import BlobStore
 from archiver.stores.listing import in_any_order, whole
@@ -48,7 +50,7 @@ from contracts import PreparedEvent
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which references to look at, and their blobs only; nothing given means all that is in the archive.
+    """Which references to verify, with their blobs only; nothing given means the whole archive.
 
     `since` compares with the event's `occurred_at`; `sample` is how many, drawn at random by `seed`.
     """
@@ -59,22 +61,23 @@ class Selection:
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing was selected, so that what nobody refers to can be told."""
+        """Whether nothing was selected, so that orphans can be found."""
         return self.since is None and self.sample is None
 
 
 @dataclass
 class Verification:
-    """One look over an archive. Records, blobs and bytes are counted as they are read.
+    """One verification of an archive. Records, blobs and bytes are counted as they are read.
 
-    `listed` counts what is there; `chosen` is how many records are to be read, and 0 until all is listed.
-    `grace` is how young a blob without a reference may be before it is an orphan.
+    `listed` counts objects; `chosen` is how many records will be read, and 0 until everything is listed.
+    A blob without a reference is an orphan once it is older than `grace`. A blob is unpacked up to `max_bundle_bytes`.
     """
 
     store: BlobStore
     now: datetime
     grace: timedelta
-    mender: Mender | None = None
+    repairer: Repairer | None = None
+    max_bundle_bytes: int = MAX_BUNDLE_BYTES
     listed: int = 0
     chosen: int = 0
     records: int = 0
@@ -83,27 +86,28 @@ class Verification:
     _reading: dict[str, asyncio.Task[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        scratch = TempTables()
-        self._records, self._unclaimed, self._sizes = (Table(scratch, name) for name in ("records", "blobs", "sizes"))
+        tables = TempTables()
+        self._records, self._unclaimed, self._sizes = (Table(tables, name) for name in ("records", "blobs", "sizes"))
+        self._elsewhere = Table(tables, "elsewhere")
 
-    async def flaws(self, selection: Selection) -> AsyncIterator[Damage]:
+    async def damage(self, selection: Selection) -> AsyncIterator[Damage]:
         """Yield what is found, as it is found.
 
         Raises:
             StoreUnavailable: the store failed; what was found until then stands.
             BadInput: there is no room for the temporary file.
         """
-        if self.mender:
-            await self.mender.look_for_copies()
+        if self.repairer:
+            await self.repairer.find_copies()
         if selection.is_everything:
-            async for flaw in self._list_everything():
-                yield flaw
+            async for damage in self._list_everything():
+                yield damage
         else:
             await self._list(selection)
         self.chosen = len(self._records)
         async for found in in_parallel(self._chosen(), lambda key: self._record(key, selection.since)):
-            for flaw in found:
-                yield flaw
+            for damage in found:
+                yield damage
         for key, (size, written) in self._unclaimed.items():
             age = self.now - datetime.fromisoformat(written)
             name = "blob/orphan" if age >= self.grace else "blob/unreferenced-yet"
@@ -124,7 +128,7 @@ class Verification:
             if selection.sample is None:
                 self._records[listed.key] = None
                 continue
-            # Each key has a number by the seed, and the smallest are the sample: in whatever order they are listed.
+            # Each key has a number by the seed, and the smallest are the sample, whatever the order of the listing.
             number = -int.from_bytes(sha256(f"{selection.seed} {listed.key}".encode()).digest()[:8])
             if len(drawn) < selection.sample:
                 heappush(drawn, (number, listed.key))
@@ -147,8 +151,15 @@ class Verification:
                     yield Damage("blob/misnamed", key, size, f"{BLOBS}<2 hex>/<64 hex>.md or .json, or with .zst")
             elif key.startswith(TRASH):
                 yield Damage("gc/interrupted", key, size, "nothing: gc deletes its copies at its end")
+            elif prefix := archive_around(key):
+                count, size_bytes = self._elsewhere.get(prefix) or (0, 0)
+                self._elsewhere[prefix] = (count + 1, size_bytes + listed.size_bytes)
             elif not key.startswith(PROBES):
                 yield Damage("object/unknown", key, size, "blobs/, refs/ and conflicts/ only")
+
+        for prefix, (count, size_bytes) in self._elsewhere.items():
+            found = f"{count:,} object{'s' * (count != 1)} under another archive's prefix, {size_bytes:,} bytes"
+            yield Damage("object/other-archive", prefix, found, "nothing, or another archive")
 
     async def _record(self, key: str, since: datetime | None) -> list[Damage]:
         kind = "reference" if key.startswith(REFERENCES) else "conflict"
@@ -173,16 +184,16 @@ class Verification:
         if record.event_sha256 != event.key:
             said = f"event_sha256 {record.event_sha256}"
             return [Damage(f"{kind}/altered", key, said, f"{event.key}, the key of the event in it")]
-        place = ref_key(event) if kind == "reference" else conflict_key(event.key, str(record.bundle.sha256))
+        place = ref_key(event) if kind == "reference" else conflict_key(event.key, record.bundle.sha256)
         if key == place:
             return []
-        flaw = Damage(f"{kind}/misplaced", key, f"the record of event {event.key}", place)
+        damage = Damage(f"{kind}/misplaced", key, f"the record of event {event.key}", place)
         there = await self._event_at(place)
         if there == event.key:
-            return [replace(flaw, id=f"{kind}/duplicate")]
-        if self.mender and there is None and await self.mender.copy_record(raw, place):
-            return [replace(flaw, repaired=f"copied to {place}")]
-        return [flaw]
+            return [replace(damage, id=f"{kind}/duplicate")]
+        if self.repairer and there is None and await self.repairer.copy_record(raw, place):
+            return [replace(damage, repaired=f"copied to {place}")]
+        return [damage]
 
     async def _event_at(self, key: str) -> str | None:
         try:
@@ -193,10 +204,10 @@ class Verification:
             return ""
 
     async def _bundle(self, kind: str, key: str, bundle: StoredBundle, event: PreparedEvent | None) -> list[Damage]:
-        said_key, names = str(bundle.key), blob_keys(str(bundle.sha256))
+        said_key, names = bundle.key, blob_keys(bundle.sha256)
         for name in (said_key, *names):
             self._unclaimed.discard(name)
-        wanted = blob_key(str(bundle.sha256), event.bundle.ending, bundle.codec) if event else said_key
+        wanted = blob_key(bundle.sha256, event.bundle.ending, bundle.codec) if event else said_key
         if said_key not in names or said_key != wanted:
             return [Damage(f"{kind}/wrong-bundle", key, f"bundle {said_key}", f"{wanted}, by the digest in it")]
         found: list[Damage] = []
@@ -213,7 +224,7 @@ class Verification:
         return found
 
     async def _size_of(self, key: str, bundle: StoredBundle, event: PreparedEvent | None, found: list[Damage]) -> int:
-        """Return the size of a blob that is what its name says, or -1; the first to ask gets what was found."""
+        """Return the size of a blob that has the digest in its name, or -1; only the first caller gets the damage."""
         if (size := self._sizes.get(bundle.key)) is not None:
             return int(size)
         if task := self._reading.get(bundle.key):
@@ -230,21 +241,21 @@ class Verification:
         there = await self._read(bundle.key)
         if there.digest == bundle.sha256:
             return there.size_bytes
-        flaw = Damage(
+        damage = Damage(
             "blob/damaged" if there.is_there else "blob/missing",
             bundle.key,
             there.why or f"{there.size_bytes} bytes, SHA-256 {there.digest}",
             f"{bundle.bytes} bytes, SHA-256 {bundle.sha256}",
             key,
         )
-        if self.mender and (source := await self.mender.write_blob(bundle, event)):
+        if self.repairer and (source := await self.repairer.write_blob(bundle, event)):
             there = await self._read(bundle.key)
             if there.digest == bundle.sha256:
-                flaw = replace(flaw, repaired=f"written again from {source}")
-        found.append(flaw)
-        return there.size_bytes if flaw.repaired else -1
+                damage = replace(damage, repaired=f"written again from {source}")
+        found.append(damage)
+        return there.size_bytes if damage.repaired else -1
 
     async def _read(self, key: str) -> ReadBack:
-        there = await read_back(self.store, key)
+        there = await read_back(self.store, key, self.max_bundle_bytes)
         self.bytes_read += there.stored_bytes
         return there

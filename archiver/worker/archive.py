@@ -128,7 +128,7 @@ class Archive:
         first = await self._keep(ref_key(event), reference)
         if first.bundle.sha256 != stored.sha256:
             await self._keep(conflict_key(event.key, stored.sha256), reference)
-        # `archiver gc` may have deleted a blob that nothing referred to yet: the argument is in sweep.py.
+        # `archiver gc` may have deleted a blob that nothing referred to yet: the argument is in maintenance/gc.py.
         if not await self.holds(stored.key):
             raise StoreUnavailable(f"keep {stored.key}", "it was deleted while its reference was written")
         return first

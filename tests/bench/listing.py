@@ -22,7 +22,7 @@ from obstore.store import S3Store
 
 from archiver.core.keys import blob_key, ref_key
 from archiver.dev_servers import S3Server
-from archiver.maintenance.gc import Sweep
+from archiver.maintenance.gc import Collection
 from archiver.maintenance.history import Span, capture_of, history
 from archiver.maintenance.reading import Entry, Stray, references
 from archiver.maintenance.verify import Selection, Verification
@@ -149,9 +149,9 @@ async def look(path: str, what: str) -> None:
     if what == "ls":
         found = [each.key async for each in references(archive, repo=OURS) if isinstance(each, Stray)]
     elif what == "gc":
-        sweep = Sweep(archive, "bench", timedelta(0))
-        await sweep.look(NOON)
-        found = [*map(str, sweep.leftovers())]
+        collection = Collection(archive, "bench", timedelta(0))
+        await collection.scan(NOON)
+        found = [*map(str, collection.leftovers())]
     elif what == "events":
         found, last = [], datetime.min.replace(tzinfo=UTC)
         async for entry in history(archive, Span()):
@@ -161,7 +161,7 @@ async def look(path: str, what: str) -> None:
     else:
         seen = Verification(archive, NOON, timedelta(0))
         chosen = Selection(sample=1000) if what == "sample" else Selection()
-        found = [f"{flaw.id} {flaw.key} {flaw.found} {flaw.expected}" async for flaw in seen.flaws(chosen)]
+        found = [f"{damage.id} {damage.key} {damage.found} {damage.expected}" async for damage in seen.damage(chosen)]
     if found:
         sys.exit(f"{len(found):,} found, the first: {found[0]}")
 

@@ -166,4 +166,4 @@ def test_a_stray_among_the_references_does_not_hide_the_others_from_the_list(arc
     said: Any = archive.archiver("ls", "--json", status=1, **PLAIN)
 
     assert [json.loads(line)["ref_key"] for line in said.stdout.splitlines()] == [ref_key(each) for each in EVENTS]
-    assert "warning: refs/v1/stray is no reference" in said.stderr.decode()
+    assert "damaged: refs/v1/stray: " in said.stderr.decode()

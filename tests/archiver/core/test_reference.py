@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,9 +17,12 @@ from contracts.fixtures.corpus import Case, cases
 from tests.support.builders import event, payload_bytes
 
 TEXTS = st.text(st.characters(codec="utf-8"))
-COUNTS = st.integers(0, 2**53)
+COUNTS = st.integers(0, 2**53 - 1)
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 JSON = st.recursive(
-    st.none() | st.booleans() | COUNTS | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)
+    st.none() | st.booleans() | COUNTS | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
+    max_leaves=16,
 )
 SOURCES = st.builds(
     Source,
@@ -34,10 +39,10 @@ BUNDLES = st.builds(
     bucket=TEXTS,
     key=TEXTS,
     version_id=TEXTS,
-    sha256=TEXTS,
+    sha256=DIGESTS,
     bytes=COUNTS,
     stored_bytes=COUNTS,
-    codec=TEXTS,
+    codec=st.sampled_from(["identity", "zstd"]),
     content_type=TEXTS,
     declared_bytes=COUNTS,
     size_matches=st.booleans(),
@@ -45,11 +50,11 @@ BUNDLES = st.builds(
 )
 REFERENCES = st.builds(
     Reference,
-    event_sha256=TEXTS,
+    event_sha256=DIGESTS,
     source=SOURCES,
     event=st.dictionaries(TEXTS, JSON, max_size=4),
     bundle=BUNDLES,
-    archived_at=TEXTS,
+    archived_at=st.datetimes().map(lambda at: f"{at.isoformat()}Z"),
     archiver=st.dictionaries(TEXTS, TEXTS, max_size=2),
 )
 
@@ -110,24 +115,61 @@ def test_keys_that_a_later_version_added_are_passed_over_at_every_depth() -> Non
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [
-        (b"", "JSONDecodeError"),
-        (b"<html>busy</html>", "JSONDecodeError"),
-        (b'{"schema": "\xff"}', "UnicodeDecodeError"),
-        (b"[" * 100_000, "RecursionError"),
-        (reference().to_json()[:-20], "JSONDecodeError"),
-        (b"[]", "TypeError"),
-        (b"null", "TypeError"),
-        (b"{}", "KeyError: 'schema'"),
-        (json.dumps(record(schema="kaizen.archive.failed")).encode(), "schema 'kaizen.archive.failed'"),
-        (json.dumps(record(version="2")).encode(), "version '2'"),
-        (json.dumps({k: v for k, v in record().items() if k != "event_sha256"}).encode(), "KeyError: 'event_sha256'"),
-        (json.dumps(record(source={"subject": "x"})).encode(), "KeyError: 'stream'"),
-        (json.dumps(record(bundle=[])).encode(), "TypeError"),
+        (b"", "payload/syntax"),
+        (b"<html>busy</html>", "payload/syntax"),
+        (b'{"schema": "\xff"}', "payload/encoding"),
+        (b"[" * 100_000, "payload/depth"),
+        (reference().to_json()[:-20], "payload/syntax"),
+        (reference().to_json().replace(b"{", b'{"schema": "kaizen.archive.ref", ', 1), "payload/duplicate-key"),
+        (b"[]", "found an array without entries, expected type object"),
+        (b"null", "the record: found null"),
+        (b"{}", "/schema is missing"),
+        (json.dumps(record(schema="kaizen.archive.failed")).encode(), "/schema: found 'kaizen.archive.failed'"),
+        (json.dumps(record(version="2")).encode(), "/version: found '2', expected const 1"),
+        (json.dumps({k: v for k, v in record().items() if k != "event_sha256"}).encode(), "/event_sha256 is missing"),
+        (json.dumps(record(source={"subject": "x"})).encode(), "/source/stream is missing"),
+        (json.dumps(record(bundle=[])).encode(), "/bundle: found an array"),
+        (json.dumps(record(archiver={"worker": ["w"]})).encode(), "/archiver/worker: found an array of 1"),
+        (json.dumps(record(archived_at="yesterday")).encode(), "/archived_at: found 'yesterday'"),
     ],
 )
 def test_what_is_no_reference_is_said_to_be_none_with_the_reason(raw: bytes, reason: str) -> None:
-    with pytest.raises(NotAReference, match=rf"not a kaizen\.archive\.ref record.*{reason}"):
+    with pytest.raises(NotAReference, match=rf"not a kaizen\.archive\.ref record: .*{re.escape(reason)}"):
         read_reference(raw)
+
+
+WRONG = {
+    str: [None, 7, True, ["a"], {"a": 1}],
+    int: [None, "12", True, ["a"], {"a": 1}, -1, 1.5, 2**53],
+    bool: [None, "true", 1, ["a"]],
+    dict: [None, "text", 7, ["a"]],
+}
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        *((name,) for name in record()),
+        *(("source", name) for name in record()["source"]),
+        *(("bundle", name) for name in record()["bundle"]),
+    ],
+    ids="/".join,
+)
+def test_a_field_of_another_type_makes_it_no_reference(at: tuple[str, ...]) -> None:
+    sound = record()
+    parent = sound if len(at) == 1 else sound[at[0]]
+    for value in WRONG[type(parent[at[-1]])]:
+        broken = json.loads(json.dumps(sound))
+        (broken if len(at) == 1 else broken[at[0]])[at[-1]] = value
+
+        with pytest.raises(NotAReference, match=f"/{'/'.join(at)}: "):
+            read_reference(json.dumps(broken).encode())
+
+
+@given(JSON)
+def test_any_value_is_a_reference_or_none_and_never_anything_else(value: object) -> None:
+    with suppress(NotAReference):
+        read_reference(json.dumps(value).encode())
 
 
 def test_a_reference_holds_these_facts_and_no_endpoint_credentials_or_link() -> None:

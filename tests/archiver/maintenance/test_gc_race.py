@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from archiver.core.outcome import Ack, Outcome
 from archiver.core.values import Folder, Listed, Stored
-from archiver.maintenance.gc import Sweep
+from archiver.maintenance.gc import Collection
 from archiver.stores.memory import MemoryStore
 from tests.archiver.maintenance.test_gc import BLOB
 from tests.archiver.maintenance.test_verify import found_in
@@ -90,9 +90,9 @@ def race(order: list[int]) -> House:
     store = house.store.memory = MemoryStore(house.clock)
     turns = Turns(order)
 
-    async def sweep(who: int) -> None:
-        it = Sweep(InTurns(store, turns, who), f"run-{who}", timedelta(hours=1))
-        await it.look(await it.store_time())
+    async def collection(who: int) -> None:
+        it = Collection(InTurns(store, turns, who), f"run-{who}", timedelta(hours=1))
+        await it.scan(await it.store_time())
         async for _ in it.delete():
             pass
 
@@ -103,7 +103,7 @@ def race(order: list[int]) -> House:
         return outcome
 
     async def both() -> None:
-        tasks = [asyncio.create_task(sweep(who)) for who in {*order} - {WORKER}] + [asyncio.create_task(work())]
+        tasks = [asyncio.create_task(collection(who)) for who in {*order} - {WORKER}] + [asyncio.create_task(work())]
         await turns.give_out(*tasks)
         await asyncio.gather(*tasks)
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from hashlib import sha256
 
 import pytest
 
-from archiver.core.errors import DigestMismatch, NotArchived
+from archiver.core.errors import DigestMismatch, NotArchived, RecordDamaged
 from archiver.core.keys import REFERENCES, blob_key, ref_key
+from archiver.core.values import MAX_BUNDLE_BYTES
+from archiver.maintenance.history import Span, history
 from archiver.maintenance.reading import Entry, Stray, checked_bundle, copy_out, references, resolve
 from archiver.ports import Bundle
 from archiver.stores.parallel import AT_ONCE
@@ -93,9 +97,9 @@ def test_a_list_of_one_day_does_not_read_the_references_of_earlier_ones() -> Non
     [
         (b"{}", "not a kaizen.archive.ref record"),
         (b" " * (5 << 20), "more than"),
-        (b'"event": []', "its event is none"),
-        (b'"event": {"bundle": {}, "occurred_at": "noon"}', "its event is none"),
-        (b'"event": ' + payload_bytes(event(repo=7)), "its event is none: "),
+        (b'"event": []', "/event: found an array without entries"),
+        (b'"event": {"bundle": {}, "occurred_at": "noon"}', "its event breaks the contract"),
+        (b'"event": ' + payload_bytes(event(repo=7)), "its event breaks the contract: "),
     ],
     ids=lambda value: repr(value[:24]),
 )
@@ -120,7 +124,7 @@ def test_an_object_among_the_references_that_is_none_is_named_and_the_others_are
 def test_an_event_a_reference_and_a_blob_each_name_the_bundle() -> None:
     house = archive_of(*EVENTS)
 
-    for name, size in ((EVENTS[2].key, len(BUNDLE)), (ref_key(EVENTS[2]), len(BUNDLE)), (BLOB, None)):
+    for name, size in ((EVENTS[2].key, len(BUNDLE)), (ref_key(EVENTS[2]), len(BUNDLE)), (BLOB, MAX_BUNDLE_BYTES)):
         assert asyncio.run(resolve(house.store, name)) == (BLOB, DIGEST, size)
 
 
@@ -157,7 +161,7 @@ def test_a_list_is_given_out_while_it_is_read() -> None:
 def test_a_blob_is_found_without_asking_the_store_for_a_reference() -> None:
     house = archive_of()
 
-    assert asyncio.run(resolve(house.store, BLOB)) == (BLOB, DIGEST, None)
+    assert asyncio.run(resolve(house.store, BLOB)) == (BLOB, DIGEST, MAX_BUNDLE_BYTES)
     assert house.journal == []
 
 
@@ -171,12 +175,78 @@ def test_a_blob_is_found_without_asking_the_store_for_a_reference() -> None:
         ("../../etc/passwd", "expected an event key"),
         ("blobs/v1/sha256/ab/cd.md", "expected an event key"),
         ("ab" * 32, "archiver ls"),
-        (ref_key(EVENTS[0]) + "x", "archiver ls"),
+        (ref_key(EVENTS[0]).replace(EVENTS[0].key, "ab" * 32), "archiver ls"),
+        (ref_key(EVENTS[0]) + "x", "expected an event key"),
+        (f"{REFERENCES}../../other/{EVENTS[0].key}.json", "expected an event key"),
+        (f"{REFERENCES}repo=../agent=../date=2026-06-17/{EVENTS[0].key}.json", "expected an event key"),
+        (f"blobs/v1/sha256/../../{DIGEST}.md", "expected an event key"),
+        (f"blobs/v1/sha256/00/{DIGEST}.md", "expected an event key"),
     ],
 )
 def test_a_name_that_nothing_answers_to_is_told_with_what_a_name_looks_like(name: str, hint: str) -> None:
     with pytest.raises(NotArchived, match=hint):
         asyncio.run(resolve(archive_of(EVENTS[0]).store, name))
+
+
+DAMAGE = {
+    "a size as text": (lambda record: record["bundle"].update(bytes="12"), "/bundle/bytes: found '12'"),
+    "a list as key": (lambda record: record["bundle"].update(key=["a"]), "/bundle/key: found an array of 1"),
+    "a bundle elsewhere": (
+        lambda record: record["bundle"].update(key="backups/customers.sql"),
+        f"it names the bundle backups/customers.sql, expected {BLOB}",
+    ),
+    "another bundle": (
+        lambda record: record["bundle"].update(key=blob_key("ab" * 32, "md")),
+        f"expected {BLOB}, by the digest in it",
+    ),
+    "another event": (
+        lambda record: record.update(event=event(repo="other"), event_sha256=prepared(repo="other").key),
+        f"the event in it belongs under {ref_key(prepared(repo='other'))}",
+    ),
+    "another identity": (lambda record: record.update(event_sha256="ab" * 32), f"event_sha256 is {'ab' * 32}"),
+    "10^18 bytes": (lambda record: record["bundle"].update(bytes=10**18), "/bundle/bytes: 1000000000000000000"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_reference_is_one_finding_of_every_reader(damage: str) -> None:
+    house, (change, why) = archive_of(EVENTS[0], EVENTS[2]), DAMAGE[damage]
+    key = ref_key(EVENTS[0])
+    record = json.loads(house.store.objects[key])
+    change(record)
+    house.store.objects[key] = json.dumps(record).encode()
+    house.store.objects["backups/customers.sql"] = b"not a bundle"
+
+    async def steps(found: AsyncIterator[Entry | Stray]) -> list[Entry | Stray]:
+        return [each async for each in found]
+
+    for found in (references(house.store), history(house.store, Span())):
+        bad, good = sorted(asyncio.run(steps(found)), key=lambda each: each.key != key)
+        assert isinstance(bad, Stray)
+        assert (bad.key, why in bad.why) == (key, True)
+        assert isinstance(good, Entry)
+        assert good.event == EVENTS[2]
+    for name in (key, EVENTS[0].key):
+        with pytest.raises(RecordDamaged, match=re.escape(why)) as refused:
+            asyncio.run(resolve(house.store, name))
+        assert (refused.value.key, refused.value.exit_code) == (key, 1)
+
+
+def test_what_bears_an_events_name_elsewhere_does_not_hide_the_event() -> None:
+    house = archive_of(EVENTS[0])
+    house.store.objects[f"{REFERENCES}repo=a/agent=a/date=2026-01-01/{EVENTS[0].key}.json"] = b"{}"
+    house.store.objects[f"{REFERENCES}{EVENTS[0].key}.json"] = house.store.objects[ref_key(EVENTS[0])]
+
+    assert asyncio.run(resolve(house.store, EVENTS[0].key))[0] == BLOB
+
+
+def test_a_blob_is_unpacked_up_to_the_configured_size_whatever_its_reference_says() -> None:
+    house = archive_of(EVENTS[0])
+    record = json.loads(house.store.objects[ref_key(EVENTS[0])])
+    record["bundle"]["bytes"] = 2**53 - 1
+    house.store.objects[ref_key(EVENTS[0])] = json.dumps(record).encode()
+
+    assert asyncio.run(resolve(house.store, EVENTS[0].key, 1000)) == (BLOB, DIGEST, 1000)
 
 
 @pytest.mark.parametrize("bundle", [b"", BUNDLE, b"x" * (9 << 20)], ids=["empty", "small", "nine MiB"])

@@ -10,7 +10,7 @@ import pytest
 from archiver.core.damage import Damage
 from archiver.core.errors import BundleRefused
 from archiver.core.keys import BLOBS, REFERENCES, trash_key
-from archiver.maintenance.repair import Mender
+from archiver.maintenance.repair import Repairer
 from tests.archiver.maintenance.test_verify import (
     BLOB_KEYS,
     BUNDLES,
@@ -29,10 +29,10 @@ COPY = trash_key("run", BLOB_KEYS[0])
 
 
 def repaired(house: House) -> list[Damage]:
-    mender = Mender(house.store, house.bundles)
+    repairer = Repairer(house.store, house.bundles)
 
     async def steps() -> list[Damage]:
-        return [flaw async for flaw in verification(house, mender=mender).flaws(EVERYTHING)]
+        return [damage async for damage in verification(house, repairer=repairer).damage(EVERYTHING)]
 
     return asyncio.run(steps())
 
@@ -46,10 +46,10 @@ def test_a_blob_is_written_again_from_the_spool_and_read_back(wrong: bytes | Non
         house.store.objects[BLOB_KEYS[0]] = wrong
     metadata = dict(house.store.memory.metadata[BLOB_KEYS[0]])
 
-    [flaw] = repaired(house)
+    [damage] = repaired(house)
 
-    assert flaw.repaired == "written again from spool"
-    assert not flaw.is_damage
+    assert damage.repaired == "written again from spool"
+    assert not damage.is_damage
     assert house.store.objects == before
     assert house.store.memory.metadata[BLOB_KEYS[0]] == metadata
     assert found_in(house) == []
@@ -60,9 +60,9 @@ def test_a_blob_is_written_again_from_what_an_interrupted_gc_set_aside() -> None
     house.bundles.bundles.clear()
     moved(house, BLOB_KEYS[0], COPY)
 
-    flaws = {flaw.id: flaw for flaw in repaired(house)}
+    damages = {damage.id: damage for damage in repaired(house)}
 
-    assert flaws["blob/missing"].repaired == f"written again from {COPY}"
+    assert damages["blob/missing"].repaired == f"written again from {COPY}"
     assert house.store.objects[BLOB_KEYS[0]] == BUNDLES[0] == house.store.objects[COPY]
 
 
@@ -81,9 +81,9 @@ def test_where_the_right_bytes_are_nowhere_the_damage_stays_and_is_told(spoil: A
     house.store.objects[BLOB_KEYS[0]] = b"damaged"
     spoil(house)
 
-    flaws = [flaw for flaw in repaired(house) if flaw.id != "gc/interrupted"]
+    damages = [damage for damage in repaired(house) if damage.id != "gc/interrupted"]
 
-    assert [(flaw.id, flaw.repaired, flaw.is_damage) for flaw in flaws] == [("blob/damaged", "", True)]
+    assert [(damage.id, damage.repaired, damage.is_damage) for damage in damages] == [("blob/damaged", "", True)]
     assert house.store.objects[BLOB_KEYS[0]] in (b"damaged", BUNDLES[0][:-1])
 
 
@@ -92,11 +92,11 @@ def test_a_misplaced_reference_is_copied_to_where_its_event_belongs_and_the_othe
     stray = f"{REFERENCES}stray.json"
     moved(house, REFERENCE_KEYS[0], stray)
 
-    [flaw] = repaired(house)
+    [damage] = repaired(house)
 
-    assert flaw.repaired == f"copied to {REFERENCE_KEYS[0]}"
+    assert damage.repaired == f"copied to {REFERENCE_KEYS[0]}"
     assert house.store.objects[REFERENCE_KEYS[0]] == house.store.objects[stray]
-    assert [(flaw.id, flaw.is_damage) for flaw in found_in(house)] == [("reference/duplicate", False)]
+    assert [(damage.id, damage.is_damage) for damage in found_in(house)] == [("reference/duplicate", False)]
 
 
 def test_a_misplaced_reference_never_replaces_another() -> None:
@@ -107,9 +107,9 @@ def test_a_misplaced_reference_never_replaces_another() -> None:
     house.store.objects.clear()
     house.store.objects.update(damaged)
 
-    flaws = {flaw.id: flaw for flaw in repaired(house)}
+    damages = {damage.id: damage for damage in repaired(house)}
 
-    assert flaws["reference/misplaced"].repaired == ""
+    assert damages["reference/misplaced"].repaired == ""
     assert house.store.objects == damaged
 
 
@@ -117,7 +117,7 @@ def test_a_reference_that_came_meanwhile_is_not_replaced() -> None:
     house = archive()
     before = dict(house.store.objects)
 
-    assert asyncio.run(Mender(house.store, None).copy_record(b"another", REFERENCE_KEYS[0])) is False
+    assert asyncio.run(Repairer(house.store, None).copy_record(b"another", REFERENCE_KEYS[0])) is False
     assert house.store.objects == before
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from archiver.core.errors import DigestMismatch, NotArchived, StoreUnavailable
-from archiver.core.keys import blob_key, ref_key
+from archiver.core.keys import ref_key
 from archiver.core.reference import Reference
+from archiver.maintenance.reading import Entry
 from archiver.maintenance.respool import respool
 from archiver.stores.memory import MemoryStore
 from archiver.stores.retrying import RetryingStore
@@ -53,7 +54,8 @@ def of(reference: Reference, **changes: str | int) -> Reference:
 
 
 def put(store: MemoryStore, reference: Reference, spool: Path) -> None:
-    asyncio.run(respool(RetryingStore(store), reference, Spool(spool), max_bytes=1 << 20))
+    entry = Entry(ref_key(prepared()), reference, prepared())
+    asyncio.run(respool(RetryingStore(store), entry, Spool(spool), max_bytes=1 << 20))
 
 
 def there(spool: Path) -> dict[str, bytes]:
@@ -91,23 +93,36 @@ def test_an_answer_that_broke_off_after_other_bytes_leaves_the_spool_as_it_was(t
     assert there(tmp_path) == {NAME: b"an older one"}
 
 
-@pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "another name", "no name"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_what_is_not_certainly_the_bundle_is_not_put_there(tmp_path: Path, damage: str) -> None:
     store, reference = archived()
     key = reference.bundle.key
     if damage == "gone":
         del store.objects[key]
-    elif damage in {"flipped", "cut"}:
-        store.objects[key] = BUNDLE.swapcase() if damage == "flipped" else BUNDLE[:-1]
     else:
-        store.objects["elsewhere"] = store.objects[blob_key("ab" * 32, "md")] = BUNDLE
-        said = blob_key("ab" * 32, "md") if damage == "another name" else "elsewhere"
-        reference = of(reference, key=said)
+        store.objects[key] = BUNDLE.swapcase() if damage == "flipped" else BUNDLE[:-1]
 
     with pytest.raises(NotArchived if damage == "gone" else DigestMismatch):
         put(store, reference, tmp_path)
 
     assert there(tmp_path) == {}
+
+
+def test_a_bundle_is_looked_for_by_its_digest_and_nowhere_else(tmp_path: Path) -> None:
+    store, reference = archived()
+    store.objects["elsewhere"] = b"not a bundle"
+
+    put(store, of(reference, key="elsewhere"), tmp_path)
+
+    assert there(tmp_path) == {NAME: BUNDLE}
+
+
+def test_a_bundle_beyond_the_configured_size_is_not_unpacked(tmp_path: Path) -> None:
+    store, reference = archived()
+    entry = Entry(ref_key(prepared()), of(reference, bytes=2**53 - 1), prepared())
+
+    with pytest.raises(DigestMismatch, match=f"it holds more than {len(BUNDLE) - 1} bytes"):
+        asyncio.run(respool(store, entry, Spool(tmp_path), max_bytes=len(BUNDLE) - 1))
 
 
 def test_a_name_that_cannot_be_taken_is_told_as_the_operators_matter(tmp_path: Path) -> None:

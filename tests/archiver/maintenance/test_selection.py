@@ -51,7 +51,7 @@ def test_a_sample_does_not_depend_on_the_order_of_the_listing(monkeypatch: pytes
 def test_each_reference_comes_into_a_sample_as_often_as_any_other() -> None:
     house = without_blobs(10)
 
-    drawn = [flaw.key for seed in range(100) for flaw in found_in(house, Selection(sample=3, seed=seed))]
+    drawn = [damage.key for seed in range(100) for damage in found_in(house, Selection(sample=3, seed=seed))]
 
     assert all(15 <= drawn.count(key) <= 45 for key in set(drawn))
     assert len(set(drawn)) == 10

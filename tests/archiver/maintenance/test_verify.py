@@ -47,13 +47,13 @@ def verification(house: House, **changes: Any) -> Verification:
 
 def found_in(house: House, selection: Selection = EVERYTHING, **changes: Any) -> list[Damage]:
     async def steps() -> list[Damage]:
-        return [flaw async for flaw in verification(house, **changes).flaws(selection)]
+        return [damage async for damage in verification(house, **changes).damage(selection)]
 
     return asyncio.run(steps())
 
 
-def named(flaws: list[Damage]) -> list[tuple[str, str]]:
-    return sorted((flaw.id, flaw.key) for flaw in flaws)
+def named(damages: list[Damage]) -> list[tuple[str, str]]:
+    return sorted((damage.id, damage.key) for damage in damages)
 
 
 def rewritten(house: House, key: str, change: Callable[[dict[str, Any]], object]) -> None:
@@ -93,11 +93,11 @@ def test_any_change_to_the_bytes_of_any_blob_is_found_and_named(index: int, data
     )
     house.store.objects[key] = wrong
 
-    [flaw] = found_in(house)
+    [damage] = found_in(house)
 
-    assert (flaw.id, flaw.key, flaw.record) == ("blob/damaged", key, REFERENCE_KEYS[index])
-    assert flaw.found == f"{len(wrong)} bytes, SHA-256 {sha256(wrong).hexdigest()}"
-    assert flaw.expected == f"{len(right)} bytes, SHA-256 {sha256(right).hexdigest()}"
+    assert (damage.id, damage.key, damage.record) == ("blob/damaged", key, REFERENCE_KEYS[index])
+    assert damage.found == f"{len(wrong)} bytes, SHA-256 {sha256(wrong).hexdigest()}"
+    assert damage.expected == f"{len(right)} bytes, SHA-256 {sha256(right).hexdigest()}"
 
 
 def moved(house: House, old: str, new: str) -> None:
@@ -140,7 +140,7 @@ DAMAGES: dict[str, tuple[Callable[[House], object], list[tuple[str, str]]]] = {
     ),
     "no event at all": (
         lambda it: rewritten(it, REFERENCE_KEYS[0], lambda record: record.update(event=[])),
-        [("reference/invalid-event", REFERENCE_KEYS[0])],
+        [("blob/orphan", BLOB_KEYS[0]), ("reference/unreadable", REFERENCE_KEYS[0])],
     ),
     "another event under an event's key": (
         lambda it: rewritten(
@@ -172,7 +172,7 @@ DAMAGES: dict[str, tuple[Callable[[House], object], list[tuple[str, str]]]] = {
     ),
     "a reference to a bundle that is no text": (
         lambda it: rewritten(it, REFERENCE_KEYS[0], lambda record: record["bundle"].update(sha256=7, key=7)),
-        [("blob/orphan", BLOB_KEYS[0]), ("reference/wrong-bundle", REFERENCE_KEYS[0])],
+        [("blob/orphan", BLOB_KEYS[0]), ("reference/unreadable", REFERENCE_KEYS[0])],
     ),
     "a reference with another size": (
         lambda it: rewritten(it, REFERENCE_KEYS[0], lambda record: record["bundle"].update(bytes=7)),
@@ -187,13 +187,29 @@ DAMAGES: dict[str, tuple[Callable[[House], object], list[tuple[str, str]]]] = {
         lambda it: it.store.objects.update({f"{replay_prefix('run')}{key}": b"" for key in (BLOB_KEYS[0], "x")}),
         [],
     ),
+    "another archive below this one": (
+        lambda it: it.store.objects.update(
+            {
+                f"staging/{BLOB_KEYS[0]}": b"x",
+                f"staging/{REFERENCE_KEYS[0]}": b"x",
+                "staging/replays/v1/run/refs/v1/x": b"x",
+                "staging/probe/v1/x": b"x",
+                "a/b/conflicts/v1/x": b"x",
+            }
+        ),
+        [("object/other-archive", "a/b/"), ("object/other-archive", "staging/")],
+    ),
+    "another archive beside objects of somebody else": (
+        lambda it: it.store.objects.update({"staging/README": b"", "staging/trash/v1/x": b"", "refs/v2/x": b""}),
+        [("object/other-archive", "staging/"), ("object/unknown", "refs/v2/x"), ("object/unknown", "staging/README")],
+    ),
     "an object of somebody else": (lambda it: it.store.objects.update(README=b""), [("object/unknown", "README")]),
 }
 
 
-@pytest.mark.parametrize(("damage", "flaws"), DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize(("damage", "damages"), DAMAGES.values(), ids=DAMAGES)
 def test_each_damage_is_named_with_its_key_and_nothing_else_is(
-    damage: Callable[[House], object], flaws: list[tuple[str, str]]
+    damage: Callable[[House], object], damages: list[tuple[str, str]]
 ) -> None:
     house = archive()
     damage(house)
@@ -201,9 +217,9 @@ def test_each_damage_is_named_with_its_key_and_nothing_else_is(
 
     found = found_in(house, now=house.clock.now() + timedelta(days=365 * 100))
 
-    assert named(found) == flaws
-    assert [flaw.is_damage for flaw in found] == [KINDS[flaw.id].is_damage for flaw in found]
-    assert all(flaw.found and flaw.expected and flaw.next for flaw in found)
+    assert named(found) == damages
+    assert [damage.is_damage for damage in found] == [KINDS[damage.id].is_damage for damage in found]
+    assert all(damage.found and damage.expected and damage.next for damage in found)
 
 
 def test_a_blob_that_a_conflict_alone_refers_to_is_no_orphan_and_is_checked() -> None:
@@ -213,9 +229,9 @@ def test_a_blob_that_a_conflict_alone_refers_to_is_no_orphan_and_is_checked() ->
     assert found_in(house) == []
 
     house.store.objects[BLOB_KEYS[1]] = b""
-    [flaw] = found_in(house)
+    [damage] = found_in(house)
 
-    assert (flaw.id, flaw.key, flaw.record) == ("blob/damaged", BLOB_KEYS[1], conflict)
+    assert (damage.id, damage.key, damage.record) == ("blob/damaged", BLOB_KEYS[1], conflict)
 
 
 def test_a_missing_blob_of_many_references_is_told_once_and_read_once() -> None:
@@ -247,7 +263,7 @@ def test_what_is_deleted_between_listing_and_reading_is_passed_over() -> None:
 
     house.store.read = gone  # type: ignore[method-assign]
 
-    assert {flaw.id for flaw in found_in(house)} == {"blob/unreferenced-yet"}
+    assert {damage.id for damage in found_in(house)} == {"blob/unreferenced-yet"}
 
 
 def test_a_store_that_fails_ends_it_and_what_was_found_stands() -> None:
@@ -255,15 +271,15 @@ def test_a_store_that_fails_ends_it_and_what_was_found_stands() -> None:
     strays = [f"conflicts/v1/{number:02}" for number in range(AT_ONCE + 4)]  # read before the references
     house.store.objects.update(dict.fromkeys(strays, b"no record"))
     house.fail("read blobs", StoreRefuses("read it", "403 AccessDenied"))
-    flaws: list[Damage] = []
+    found: list[Damage] = []
 
     async def steps() -> None:
-        stream = verification(house).flaws(EVERYTHING)
+        stream = verification(house).damage(EVERYTHING)
         while True:
-            flaws.append(await anext(stream))
+            found.append(await anext(stream))
 
     with pytest.raises(StoreRefuses):
         asyncio.run(steps())
 
-    assert len(flaws) > 4
-    assert {(flaw.id, flaw.key in strays) for flaw in flaws} == {("conflict/unreadable", True)}
+    assert len(found) > 4
+    assert {(damage.id, damage.key in strays) for damage in found} == {("conflict/unreadable", True)}

@@ -16,12 +16,12 @@ import pytest
 from archiver.core.errors import DigestMismatch
 from archiver.core.keys import IDENTITY, ZSTD, blob_key, ref_key, trash_key
 from archiver.maintenance.reading import checked_bundle, resolve
-from archiver.maintenance.repair import Mender
+from archiver.maintenance.repair import Repairer
 from archiver.maintenance.verify import Selection, Verification
 from archiver.stores.compression import NotUnpackable, Unpacker, packed
 from archiver.worker.archive import read_back
 from contracts import check, load_contract
-from tests.archiver.maintenance.test_gc import DAY, swept
+from tests.archiver.maintenance.test_gc import DAY, collected
 from tests.support.builders import House, event, message, payload_bytes, prepared
 
 if sys.version_info >= (3, 14):
@@ -48,10 +48,10 @@ def house_of(bundle: bytes = MARKDOWN) -> House:
     return this
 
 
-def flaws(house: House, mender: Mender | None = None) -> list[tuple[str, str]]:
+def damages(house: House, repairer: Repairer | None = None) -> list[tuple[str, str]]:
     async def steps() -> list[tuple[str, str]]:
-        seen = Verification(house.store, house.clock.now(), timedelta(hours=1), mender)
-        return [(flaw.id, flaw.repaired) async for flaw in seen.flaws(Selection())]
+        seen = Verification(house.store, house.clock.now(), timedelta(hours=1), repairer)
+        return [(damage.id, damage.repaired) async for damage in seen.damage(Selection())]
 
     return asyncio.run(steps())
 
@@ -99,7 +99,7 @@ def test_a_bundle_is_compressed_where_that_saves_a_tenth(bundle: bytes, codec: s
     assert (stored.key, stored.codec, stored.bytes) == (key, codec, len(bundle))
     assert stored.stored_bytes == len(house.store.objects[key])
     assert stored.sha256 == sha256(bundle).hexdigest()
-    assert flaws(house) == []
+    assert damages(house) == []
 
 
 def test_the_store_and_the_follow_up_event_are_told_the_codec() -> None:
@@ -136,7 +136,7 @@ def test_the_same_bundle_again_is_found_whatever_frame_is_there() -> None:
 
     assert house.store.objects[BLOB] == other
     assert house.reference(ref_key(prepared(**later))).bundle.stored_bytes == len(other)
-    assert flaws(house) == []
+    assert damages(house) == []
 
 
 DAMAGED = {
@@ -159,11 +159,11 @@ def test_a_damaged_frame_is_told_by_every_reader_and_mended_from_the_spool(body:
 
     with pytest.raises(DigestMismatch, match="is damaged"):
         fetched(house, NAME)
-    assert [each for each, _ in flaws(house)] == ["blob/damaged"]
-    assert flaws(house, Mender(house.store, house.bundles)) == [("blob/damaged", "written again from spool")]
+    assert [each for each, _ in damages(house)] == ["blob/damaged"]
+    assert damages(house, Repairer(house.store, house.bundles)) == [("blob/damaged", "written again from spool")]
 
     assert fetched(house, NAME) == MARKDOWN
-    assert flaws(house) == []
+    assert damages(house) == []
 
 
 @pytest.mark.parametrize("body", DAMAGED.values(), ids=DAMAGED)
@@ -175,7 +175,7 @@ def test_a_worker_that_reads_back_a_damaged_frame_writes_it_again(body: bytes) -
     house.process(message(event(bundle={"bytes": len(MARKDOWN)})))
 
     assert zstd.decompress(house.store.objects[BLOB]) == MARKDOWN
-    assert flaws(house) == []
+    assert damages(house) == []
 
 
 def test_a_small_blob_that_holds_more_than_it_may_is_given_up_on_before_it_fills_the_disk() -> None:
@@ -208,7 +208,7 @@ def test_gc_sets_a_compressed_orphan_aside_as_it_is_and_deletes_it() -> None:
 
     house.store.keeps = keep
 
-    assert [(each.what, each.key, each.why) for each in swept(house)] == [("orphan", BLOB, "")]
+    assert [(each.what, each.key, each.why) for each in collected(house)] == [("orphan", BLOB, "")]
 
     assert kept == [frame]
     assert BLOB not in house.store.objects
@@ -220,7 +220,7 @@ def test_what_an_interrupted_gc_set_aside_is_put_back_as_it_is() -> None:
     house.bundles.bundles.clear()
     house.store.objects[trash_key("run", BLOB)] = frame
 
-    found = dict(flaws(house, Mender(house.store, house.bundles)))
+    found = dict(damages(house, Repairer(house.store, house.bundles)))
 
     assert found["blob/missing"].startswith("written again from trash/")
     assert house.store.objects[BLOB] == frame
