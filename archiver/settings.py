@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     consumer: Annotated[str, Field(pattern=_NATS_NAME, description="durable consumer that all workers share")] = (
         "archiver"
     )
-    store: Annotated[Literal["direct", "obstore", "boto3"], Field(description="driver of the data path")] = "direct"
+    store: Annotated[Literal["direct", "boto3"], Field(description="driver of the data path")] = "direct"
     slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand at most")] = 64
     store_timeout_s: Annotated[float, Field(gt=0, description="silence after which a call to the store failed")] = 20.0
     compression: Annotated[

@@ -59,13 +59,9 @@ def _driver(settings: Settings, access: S3Access) -> BlobStore:
         from archiver.stores.s3.boto3_store import Boto3Store
 
         return Boto3Store(access)
-    if settings.store == "direct":
-        from archiver.stores.s3.direct import DirectStore
+    from archiver.stores.s3.direct import DirectStore
 
-        return DirectStore(access)
-    from archiver.stores.s3.obstore_s3 import ObstoreStore
-
-    return ObstoreStore(access)
+    return DirectStore(access)
 
 
 async def probe_store(settings: Settings) -> Capabilities:

@@ -32,7 +32,7 @@ from contracts.toolkit import Exit, NatsAccess, close_nats, connect_nats
 
 Checks = dict[str, list[Check]]
 
-_LIBRARIES = ("nats-py", "obstore", "boto3")
+_LIBRARIES = ("nats-py", "boto3")
 _MISSING = Check(CheckState.DIFFERS, "state", "missing", "created", "no worker can start; archiver init creates it")
 _SYNC = Check(
     CheckState.UNKNOWN,

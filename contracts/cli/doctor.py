@@ -16,7 +16,7 @@ from contracts.errors import Exit, Unreachable
 from contracts.fixtures.corpus import cases
 from contracts.rules.registry import load_contract, subjects
 
-_EXTRAS: Final = {"nats": "nats", "generate": "hypothesis", "http": "schemathesis", "archiver": "obstore"}
+_EXTRAS: Final = {"nats": "nats", "generate": "hypothesis", "http": "schemathesis", "archiver": "boto3"}
 
 
 @click.command()

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -23,6 +23,7 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from contracts.bus.access import NatsAccess
 from contracts.bus.connection import close_nats, connect_nats, round_trip
+from contracts.bus.stored import consumes, get_stored
 from contracts.errors import BadInput, Unreachable
 from contracts.model.violation import Violation, resolve
 from contracts.observe.observation import Observation, Observed, broken
@@ -54,9 +55,27 @@ class Watch:
         return all(resolve(payload, at) == (True, value) for at, value in self.correlate)
 
 
+class _Heard(NamedTuple):
+    """A message; `sequence` is None where it is not known to be in a stream, or was taken out before it was read."""
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str]
+    sequence: int | None = None
+
+    @property
+    def identity(self) -> tuple[str, bytes, str | None]:
+        return self.subject, self.data, self.headers.get("Nats-Msg-Id")
+
+    @classmethod
+    def of(cls, message: Msg, *, is_stored: bool = False) -> _Heard:
+        sequence = message.metadata.sequence.stream if is_stored else None
+        return cls(message.subject, message.data, dict(message.headers or {}), sequence)
+
+
 class _Feed(Protocol):
-    async def next(self, wait_s: float) -> Msg | None: ...
-    async def rest(self) -> list[Msg]: ...
+    async def next(self, wait_s: float) -> _Heard | None: ...
+    async def rest(self) -> list[_Heard]: ...
 
 
 def observe_subject(access: NatsAccess, watch: Watch, trigger: Callable[[], list[Violation]] | None) -> Observed:
@@ -150,10 +169,10 @@ async def _take(feed: _Feed, seen: _Seen, watch: Watch) -> None:
 @dataclass(slots=True)
 class _Seen:
     watch: Watch
-    wanted: list[Msg] = field(default_factory=list)
+    wanted: list[_Heard] = field(default_factory=list)
     passed_over: int = 0
 
-    def take(self, messages: list[Msg]) -> None:
+    def take(self, messages: list[_Heard]) -> None:
         for message in messages:
             if self.watch.wants(message.data):
                 self.wanted.append(message)
@@ -174,9 +193,9 @@ class _Seen:
         observations = tuple(
             Observation(
                 raw=message.data,
-                where=f"{watch.stream} #{message.metadata.sequence.stream}" if watch.stream else message.subject,
+                where=f"{watch.stream} #{message.sequence or '?'}" if watch.stream else message.subject,
                 subject=message.subject,
-                headers=dict(message.headers or {}),
+                headers=message.headers,
                 is_confirmed=watch.stream is not None,
             )
             for message in self.wanted
@@ -196,6 +215,10 @@ async def _subscribe(client: Client, access: NatsAccess, watch: Watch) -> _Feed:
         inactive_threshold=60,
     )
     try:
+        info = await client.jetstream().stream_info(watch.stream)
+        if consumes(info):
+            core = _Core(await client.subscribe(watch.subject))
+            return _ConsumedStream(client, watch, watch.stream, info.state.last_seq, core)
         pull = await client.jetstream().pull_subscribe(watch.subject, stream=watch.stream, config=config)
     except NotFoundError:
         raise Unreachable(f"stream {watch.stream}", access.place, "there is no such stream") from None
@@ -210,14 +233,14 @@ class _Core:
     def __init__(self, subscription: object) -> None:
         self._subscription = subscription
 
-    async def next(self, wait_s: float) -> Msg | None:
+    async def next(self, wait_s: float) -> _Heard | None:
         try:
             message: Msg = await self._subscription.next_msg(timeout=wait_s)  # type: ignore[attr-defined]
         except TimeoutError:
             return None
-        return message
+        return _Heard.of(message)
 
-    async def rest(self) -> list[Msg]:
+    async def rest(self) -> list[_Heard]:
         count: int = self._subscription.pending_msgs  # type: ignore[attr-defined]
         return [message for _ in range(count) if (message := await self.next(1)) is not None]
 
@@ -229,17 +252,18 @@ class _Stream:
         self._pull, self._core = pull, core
         self._stored: Counter[tuple[str, bytes, str | None]] = Counter()
 
-    async def next(self, wait_s: float) -> Msg | None:
+    async def next(self, wait_s: float) -> _Heard | None:
         try:
             (message,) = await self._pull.fetch(1, timeout=wait_s)
         except TimeoutError:
             return None
-        self._stored[_identity(message)] += 1
-        return message
+        heard = _Heard.of(message, is_stored=True)
+        self._stored[heard.identity] += 1
+        return heard
 
-    async def rest(self) -> list[Msg]:
-        said = Counter(_identity(message) for message in await self._core.rest())
-        found: list[Msg] = []
+    async def rest(self) -> list[_Heard]:
+        said = Counter(message.identity for message in await self._core.rest())
+        found: list[_Heard] = []
         # A second without any: what is missing is a repeat, was refused, or is stored under another subject.
         while said - self._stored and (message := await self.next(1)) is not None:
             found.append(message)
@@ -248,8 +272,79 @@ class _Stream:
         return found
 
 
-def _identity(message: Msg) -> tuple[str, bytes, str | None]:
-    return message.subject, message.data, (message.headers or {}).get("Nats-Msg-Id")
+class _ConsumedStream:
+    """A work queue or an interest stream, read by sequence: a consumer of ours would take messages from the others.
+
+    What `core` heard shows what to wait for. A message that a consumer has taken before it was read is the one that
+    `core` heard, if the stream has counted one that it does not hold.
+    """
+
+    def __init__(self, client: Client, watch: Watch, stream: str, last: int, core: _Core) -> None:
+        self._client, self._stream, self._subject, self._core = client, stream, watch.subject, core
+        self._new_from = last + 1
+        self._next = watch.from_sequence or self._new_from
+        self._gone = 0
+        self._read_before: Counter[tuple[str, bytes, str | None]] = Counter()
+        self._unread: list[_Heard] = []
+        self._quiet_since = 0.0
+
+    async def next(self, wait_s: float) -> _Heard | None:
+        clock = asyncio.get_running_loop().time
+        until = clock() + wait_s
+        while True:
+            stored = await get_stored(self._client, self._stream, self._next, self._subject)
+            if stored is not None:
+                self._gone += max(0, stored.sequence - max(self._next, self._new_from))
+                self._next = stored.sequence + 1
+                return self._read(_Heard(stored.subject, stored.data, stored.headers, stored.sequence))
+            if self._unread and clock() - self._quiet_since > _STORED_WITHIN_S:
+                if (taken := await self._taken()) is not None:
+                    return taken
+                self._unread.pop(0)  # a repeat, refused by the stream, or stored under another subject
+            left = until - clock()
+            if left <= 0:
+                return None
+            heard = await self._core.next(min(left, _POLL_S))
+            if heard is not None:
+                self._hear(heard)
+
+    async def rest(self) -> list[_Heard]:
+        for heard in await self._core.rest():
+            self._hear(heard)
+        found: list[_Heard] = []
+        while (message := await self.next(2 * _STORED_WITHIN_S if self._unread else 0.0)) is not None:
+            found.append(message)
+        return found
+
+    def _hear(self, message: _Heard) -> None:
+        self._quiet_since = asyncio.get_running_loop().time()
+        if self._read_before[message.identity]:
+            self._read_before[message.identity] -= 1
+        else:
+            self._unread.append(message)
+
+    def _read(self, message: _Heard) -> _Heard:
+        for index, each in enumerate(self._unread):
+            if each.identity == message.identity:
+                del self._unread[index]
+                return message
+        self._read_before[message.identity] += 1
+        return message
+
+    async def _taken(self) -> _Heard | None:
+        """Return the oldest message that was heard, if the stream has counted one that it does not hold any more."""
+        last = (await self._client.jetstream().stream_info(self._stream)).state.last_seq
+        self._gone += max(0, last + 1 - self._next)
+        self._next = max(self._next, last + 1)
+        if not self._gone:
+            return None
+        self._gone -= 1
+        return self._unread.pop(0)
+
+
+_POLL_S = 0.25
+_STORED_WITHIN_S = 1.0
+"""A stream stores a message a moment after plain subscribers have it; what is not there after this time will not be."""
 
 
 def _events(count: int) -> str:

@@ -17,8 +17,8 @@ import pytest
 from archiver import dev_servers as embedded
 from archiver.core.errors import BucketMissing
 from archiver.dev_servers import NatsServer, S3Server
-from archiver.stores.s3.obstore_s3 import ObstoreStore
 from contracts.toolkit import ServerDidNotStart
+from tests.support.drivers import Afresh
 from tests.support.servers import access_to, require_binary
 from tests.support.store_calls import create, read
 
@@ -84,11 +84,11 @@ def test_nats_keeps_port_password_and_streams_over_a_crash(tmp_path: Path) -> No
 
 def test_the_store_keeps_port_and_objects_over_a_crash_and_leaves_no_socket(tmp_path: Path) -> None:
     async def stored() -> bytes:
-        return await read(ObstoreStore(access), "blobs/a.md")
+        return await read(Afresh(access), "blobs/a.md")
 
     with S3Server(tmp_path / "s3") as server:
         access = access_to(server)
-        asyncio.run(create(ObstoreStore(access), "blobs/a.md", b"# Coach\n"))
+        asyncio.run(create(Afresh(access), "blobs/a.md", b"# Coach\n"))
         url, first = server.url, server.pid
         assert all(path.exists() for path in server.sockets)
         server.kill()
@@ -104,7 +104,7 @@ def test_the_store_keeps_port_and_objects_over_a_crash_and_leaves_no_socket(tmp_
 
 def test_only_an_admin_makes_buckets_and_then_by_a_mere_upload(tmp_path: Path) -> None:
     with S3Server(tmp_path / "s3", bucket="", admin=True) as server:
-        store = ObstoreStore(access_to(server, bucket="archive"))
+        store = Afresh(access_to(server, bucket="archive"))
         with pytest.raises(BucketMissing):
             asyncio.run(store.check())
 

@@ -43,7 +43,6 @@ SUITE: dict[str, tuple[str, list[str], list[str]]] = {
     "listing": ("listing", [], ["--large", "20000", "--stored", "2000", "--of-repo", "200", "--rounds", "2"]),
 }
 VERSIONS = (
-    "obstore",
     "uvloop",
     "boto3",
     "nats-py",

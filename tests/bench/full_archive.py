@@ -6,16 +6,15 @@ import argparse
 import asyncio
 import tempfile
 import uuid
-from datetime import timedelta
 from pathlib import Path
 
-import obstore
-from obstore.store import S3Store
-
 from archiver.dev_servers import NatsServer, S3Server
+from archiver.stores.s3.direct import DirectStore
 from tests.bench.draining import drained, waiting
 from tests.bench.rows import Row
 from tests.faults.kit import Rig
+from tests.support.servers import access_to
+from tests.support.store_calls import replace
 
 AT_ONCE = 64
 FULL = 200_000
@@ -52,23 +51,15 @@ def measure(arguments: list[str]) -> list[Row]:
 
 async def fill(rig: Rig, count: int) -> None:
     """Write that many small objects where the archive keeps references, by days and agents as it does."""
-    store = S3Store(
-        rig.store.bucket,
-        config={
-            "aws_endpoint_url_s3": rig.store.url,
-            "region": "us-east-1",
-            "access_key_id": rig.store.access_key,
-            "secret_access_key": rig.store.secret_key,
-        },
-        client_options={"allow_http": True, "timeout": timedelta(seconds=60)},
-    )
+    store = DirectStore(access_to(rig.store, prefix="", read_timeout_s=60.0))
     free = asyncio.Semaphore(AT_ONCE)
 
     async def one(number: int) -> None:
         async with free:
             day = f"2025-{number % 12 + 1:02}-{number // 12 % 28 + 1:02}"
             key = f"{rig.prefix}/refs/v1/repo=fleet-{number % 50}/agent=coach/date={day}/{uuid.uuid4().hex}.json"
-            await obstore.put_async(store, key, b"{}" * 400)
+            await replace(store, key, b"{}" * 400)
 
     for start in range(0, count, 1000):
         await asyncio.gather(*(one(number) for number in range(start, min(count, start + 1000))))
+    await store.close()

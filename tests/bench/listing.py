@@ -17,9 +17,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-import obstore
-from obstore.store import S3Store
-
 from archiver.core.keys import blob_key, ref_key
 from archiver.dev_servers import S3Server
 from archiver.maintenance.gc import Collection
@@ -27,12 +24,15 @@ from archiver.maintenance.history import Span, capture_of, history
 from archiver.maintenance.reading import Entry, Stray, references
 from archiver.maintenance.verify import Selection, Verification
 from archiver.ports import BlobStore
+from archiver.stores.s3.direct import DirectStore
 from contracts import parse_rfc3339
 from tests.bench.imagined import OURS, REPOS, ImaginedStore, bundle_of, event_of, record_of
 from tests.bench.process import Took, run
 from tests.bench.rows import Row, ratios
 from tests.e2e.kit import BIN
 from tests.support.builders import NOON
+from tests.support.servers import access_to
+from tests.support.store_calls import replace
 
 FULL = 1_000_000
 AT_ONCE = 64
@@ -79,28 +79,20 @@ def on_a_store(told: argparse.Namespace, home: Path) -> list[Row]:
 
 async def fill(server: S3Server, prefix: str, count: int, of_repo: int) -> None:
     """Write an archive, behind the archiver's back: `of_repo` references of our repo, the others of many."""
-    store = S3Store(
-        server.bucket,
-        config={
-            "aws_endpoint_url_s3": server.url,
-            "region": "us-east-1",
-            "access_key_id": server.access_key,
-            "secret_access_key": server.secret_key,
-        },
-        client_options={"allow_http": True},
-    )
+    store = DirectStore(access_to(server, prefix=prefix))
     for number in range(DIFFERENT):
         bundle = bundle_of(number, DIFFERENT)
-        await obstore.put_async(store, f"{prefix}/{blob_key(sha256(bundle).hexdigest(), 'md')}", bundle)
+        await replace(store, blob_key(sha256(bundle).hexdigest(), "md"), bundle)
     numbers = iter(range(count))
 
     async def write() -> None:
         for number in numbers:
             event = event_of(number, OURS if number < of_repo else f"repo-{number % REPOS}")
             record = record_of(event, bundle_of(number, DIFFERENT))
-            await obstore.put_async(store, f"{prefix}/{ref_key(event)}", record, use_multipart=False)
+            await replace(store, ref_key(event), record)
 
     await asyncio.gather(*(write() for _ in range(AT_ONCE)))
+    await store.close()
 
 
 def command(server: S3Server, archive: str, words: list[str], home: Path) -> Took:

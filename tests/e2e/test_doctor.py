@@ -81,7 +81,7 @@ def test_all_is_well_where_nothing_differs_and_what_cannot_be_seen_is_said(healt
     [sync] = [each for each in checks if each["name"] == "sync_interval"]
     assert sync["wanted"] == "always"
     assert "power failure" in sync["consequence"]
-    assert {each["name"] for each in checks} >= {"nats-server", "nats-py", "boto3", "obstore", "object lock", "clock"}
+    assert {each["name"] for each in checks} >= {"nats-server", "nats-py", "boto3", "object lock", "clock"}
     assert healthy.objects("probe/") == {}, "as it was before"
 
 

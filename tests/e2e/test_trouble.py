@@ -39,7 +39,7 @@ def test_a_store_that_is_down_is_told_with_its_place(kit: Kit, closed_port: int,
     assert "refused" in said.lower()
 
 
-@pytest.mark.parametrize("driver", ["direct", "obstore", "boto3"])
+@pytest.mark.parametrize("driver", ["direct", "boto3"])
 def test_a_wrong_secret_is_told_and_not_repeated(kit: Kit, driver: str) -> None:
     wrong = {"AWS_SECRET_ACCESS_KEY": "not-the-secret", "ARCHIVER_STORE": driver}
 

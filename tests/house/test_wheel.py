@@ -64,7 +64,7 @@ def test_the_base_install_is_light(installed: Environment) -> None:
     names = {path.name.partition("-")[0].lower() for path in installed.site_packages.glob("*.dist-info")}
 
     assert names == {package.name.lower().replace("-", "_") for package in base_dependencies()} | {"kaizen_event_kit"}
-    assert not names & {"boto3", "obstore", "nats_py", "pydantic", "structlog", "pytest"}
+    assert not names & {"boto3", "aiohappyeyeballs", "nats_py", "pydantic", "structlog", "pytest"}
 
 
 def test_payloads_are_checked_from_another_folder_with_fixtures_out_of_the_wheel(

@@ -10,7 +10,6 @@ import pytest
 
 from archiver.stores.s3.boto3_store import Boto3Store
 from archiver.stores.s3.direct import DirectStore
-from archiver.stores.s3.obstore_s3 import ObstoreStore
 from tests.support.store_calls import create, keys, read, replace
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from archiver.stores.s3.access import S3Access
 
 SECRET = "do-not-show-me"
-DRIVERS = [Boto3Store, ObstoreStore, DirectStore]
+DRIVERS = [Boto3Store, DirectStore]
 every_driver = pytest.mark.parametrize("driver", DRIVERS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -11,11 +11,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from archiver.core.errors import StoreUnavailable
-from archiver.stores.s3.access import refusal
+from archiver.stores.s3.boto3_answers import refuse_strangers
+from archiver.stores.s3.refusals import Refusal, Stranger, estranged, printable, refused
 from contracts import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_s3 import S3Client
 
@@ -40,7 +41,7 @@ def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
         BadInput: an unknown profile, an endpoint that is no URL.
     """
     with _usable_settings():
-        return boto3.client(
+        client = boto3.client(
             "s3",
             endpoint_url=access.endpoint_url,
             region_name=access.region,
@@ -65,6 +66,8 @@ def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
                 },
             ),
         )
+    client.meta.events.register("before-parse.s3.*", refuse_strangers)
+    return client
 
 
 @contextmanager
@@ -73,15 +76,26 @@ def refusals(access: S3Access, verb: str, key: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        answer = error.response
-        code, status = answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
-        raise refusal(
-            access, verb, key, status=status, code=code, message=answer["Error"].get("Message", "")
-        ) from error
+        raise refused(access, verb, key, _refusal_in(error.response)) from error
+    except Stranger as error:
+        raise estranged(verb, key, error) from error
     except ParamValidationError:  # a call of ours that no store would take: a defect, not an outage
         raise
     except (BotoCoreError, OSError) as error:
-        raise refusal(access, verb, key, status=None, code=None, message=str(error) or "no answer in time") from error
+        raise refused(access, verb, key, Refusal(None, str(error) or "no answer in time")) from error
+
+
+def _refusal_in(answer: Mapping[str, Any]) -> Refusal:
+    said, about = answer["Error"], answer["ResponseMetadata"]
+    status, headers = about["HTTPStatusCode"], about.get("HTTPHeaders", {})
+    code = said.get("Code")
+    return Refusal(
+        status,
+        printable(said.get("Message", "")),
+        None if code in {"", str(status)} else code,  # botocore's, where there is no body to say so
+        region=said.get("Region") or headers.get("x-amz-bucket-region", ""),
+        endpoint=said.get("Endpoint", ""),
+    )
 
 
 class AwsChain:

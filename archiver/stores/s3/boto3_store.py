@@ -1,4 +1,4 @@
-"""ObjectStore on boto3.
+"""BlobStore on boto3: the driver behind a proxy, or by choice.
 
 boto3 blocks, so every call runs in a bounded pool of threads. A call that is cancelled here goes on in its
 thread until its own time-out; what it then writes is harmless, because keys come from content.
@@ -15,9 +15,12 @@ from functools import partial
 from io import SEEK_END
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from botocore.exceptions import ClientError
+
 from archiver.core.errors import KeyMissing, StoreUnavailable
 from archiver.core.values import Folder, Listed, Stored
 from archiver.stores.s3.boto3_client import refusals, s3_client
+from archiver.stores.s3.refusals import require_progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -31,7 +34,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 
 class Boto3Store:
-    """ObjectStore on boto3; one client for all threads, at most `access.connections` calls at once."""
+    """BlobStore on boto3; one client for all threads, at most `access.connections` calls at once."""
 
     def __init__(self, access: S3Access) -> None:
         self._access = access
@@ -85,10 +88,19 @@ class Boto3Store:
 
     async def holds(self, key: str) -> bool:
         """Ask for an object's metadata; see `BlobStore.holds`."""
+        place: dict[str, Any] = {"Bucket": self._access.bucket, "Key": self._access.full_key(key)}
         try:
             with refusals(self._access, "look for", key):
-                head = partial(self._client.head_object, Bucket=self._access.bucket, Key=self._access.full_key(key))
-                await self._in_thread(head)
+                try:
+                    await self._in_thread(partial(self._client.head_object, **place))
+                except ClientError as error:
+                    about = error.response["ResponseMetadata"]
+                    if about["HTTPStatusCode"] != 404:
+                        raise
+                    if any(name.startswith("x-amz-") for name in about["HTTPHeaders"]):
+                        return False
+                    # Whose 404? The refusal of a GET has a body that says so.
+                    (await self._in_thread(partial(self._client.get_object, **place)))["Body"].close()
         except KeyMissing:
             return False
         return True
@@ -120,14 +132,18 @@ class Boto3Store:
         self._client.close()
 
     async def _pages(self, prefix: str, **more: str) -> AsyncIterator[Any]:
-        request: dict[str, Any] = {"Bucket": self._access.bucket, "Prefix": self._access.full_key(prefix), **more}
+        wanted, token = self._access.full_key(prefix), ""
+        request: dict[str, Any] = {"Bucket": self._access.bucket, "Prefix": wanted, **more}
         while True:
             with refusals(self._access, "list", prefix):
                 page = await self._in_thread(partial(self._client.list_objects_v2, **request))
+            names = [each["Key"] for each in page.get("Contents", ())]
+            names += [each["Prefix"] for each in page.get("CommonPrefixes", ())]
+            token = require_progress(prefix, wanted, names, token, _token_in(page))
             yield page
-            if not page["IsTruncated"]:
+            if not token:
                 break
-            request["ContinuationToken"] = page["NextContinuationToken"]
+            request["ContinuationToken"] = token
 
     def _listed(self, entry: Any) -> Listed:
         key = self._access.relative_key(entry["Key"])
@@ -157,3 +173,11 @@ class Boto3Store:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(within_s or self._access.patience_s()):
             return await loop.run_in_executor(self._threads, call)
+
+
+def _token_in(page: Any) -> str:
+    if not page.get("IsTruncated"):
+        return ""
+    if token := page.get("NextContinuationToken"):
+        return str(token)
+    raise StoreUnavailable("list", "its page says that there is more, without a NextContinuationToken to ask for it")

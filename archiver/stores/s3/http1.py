@@ -129,6 +129,10 @@ class Connection(asyncio.Protocol):
             with self._no_longer_than(silence_s):
                 await self._something()
 
+    def begun(self) -> bytes:
+        """Return what has come of a large answer and was not read yet."""
+        return b"".join(self._pieces)
+
     def close(self) -> None:
         """Give the connection up."""
         self._is_clean = False

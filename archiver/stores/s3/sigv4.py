@@ -36,6 +36,11 @@ def path_of(key: str) -> str:
     return _ENCODED.sub(lambda found: _encoded(found[0]), key)  # `quote` takes 40 µs for a whole key
 
 
+def query_of(parameters: Mapping[str, str]) -> str:
+    """Return parameters as they stand in a request, in the order in which they are signed."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in sorted(parameters.items()))
+
+
 _encoded = lru_cache(256)(partial(quote, safe=""))
 
 
@@ -47,11 +52,13 @@ def signed(
     headers: Mapping[str, str],
     body_sha256: str,
     moment: str,
+    query: str = "",
 ) -> str:
     """Return `headers` and those that sign them as they are to be sent, each line with its end.
 
     `headers` has names in lower case, `host` among them, and values in which no blank follows another; `path` is
-    encoded and has no query; `body_sha256` is in hex; `moment` is the time in UTC, as in 20260617T123456Z.
+    encoded and has no query; `query` comes from `query_of`; `body_sha256` is in hex; `moment` is the time in UTC, as in
+    20260617T123456Z.
     """
     every = {**headers, "x-amz-content-sha256": body_sha256, "x-amz-date": moment}
     if credentials.token:
@@ -59,7 +66,7 @@ def signed(
     names = sorted(every)
     listed = ";".join(names)
     lines = "\n".join([f"{name}:{every[name]}" for name in names])
-    request = f"{method}\n{path}\n\n{lines}\n\n{listed}\n{body_sha256}"
+    request = f"{method}\n{path}\n{query}\n{lines}\n\n{listed}\n{body_sha256}"
     scope = f"{moment[:8]}/{region}/s3/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{sha256(request.encode()).hexdigest()}"
     signature = _keyed(credentials.secret_access_key, scope).copy()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final
@@ -12,20 +12,18 @@ from typing import Any, Final
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError, ServiceUnavailableError
 
 from contracts.bus.access import NatsAccess
 from contracts.bus.connection import close_nats, connect_nats, round_trip
+from contracts.bus.stored import Stored, read_stored
 from contracts.errors import BadInput, Unreachable
 from contracts.model.strict_json import MalformedPayload
 from contracts.replay.events.capture import Capture, Found, Unusable, parse_event
 
 _BATCH: Final = 500
-_PATIENCE_S: Final = 5.0
-"""How long a batch may keep us waiting before we ask anew; after the third time the server is given up."""
 _TRIES: Final = 3
+"""How often a batch is asked for; each time may take 5 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +53,42 @@ class Listening:
 def read_slice(access: NatsAccess, part: Slice, *, name: str) -> Iterator[Found]:
     """Yield the messages of a slice in their order; those that come meanwhile are no part of it.
 
-    `name` is what the server calls the connection.
+    Nothing is consumed, whatever the stream's retention. `name` is what the server calls the connection.
 
     Raises:
-        Unreachable: no NATS, no such stream, it may not be read, or it was lost on the way; says where.
+        Unreachable: no NATS, no such stream, it may not be read, or it was lost on the way; names the place.
         BadInput: not the name of a stream, or not a subject.
     """
     with asyncio.Runner() as runner:
         client = runner.run(connect_nats(access, name=name))
+        reader = SliceReader(client, access.place, part)
         try:
-            reader = SliceReader(client, access.place, part)
             while messages := runner.run(reader.next()):
-                yield from (_found(each, f"{part.stream} #{each.metadata.sequence.stream}") for each in messages)
+                yield from (
+                    _found(each.subject, each.data, each.headers, each.time, f"{part.stream} #{each.sequence}")
+                    for each in messages
+                )
         finally:
+            runner.run(reader.close())
             runner.run(close_nats(client))
 
 
 class SliceReader:
-    """Reads a slice on one connection, and on after it was lost: what is missing shows as a gap in the numbers.
+    """Reads a slice on one connection, and goes on after that was lost. Close it.
 
-    With `headers_only`, messages come without their payload.
+    With `headers_only`, messages may come without their payload.
     """
 
     def __init__(self, client: Client, place: str, part: Slice, *, headers_only: bool = False) -> None:
-        self._jetstream, self._place, self._part = client.jetstream(), place, part
+        self._client, self._place, self._part = client, place, part
         self._headers_only = headers_only
-        self._pull: JetStreamContext.PullSubscription | None = None
-        self._last, self._delivered = 0, 0
+        self._batches: AsyncGenerator[list[Stored], None] | None = None
+        self._last = 0
         self._end: int | None = None
         """The last sequence of the stream when we began."""
         self._is_done = False
 
-    async def next(self) -> list[Msg]:
+    async def next(self) -> list[Stored]:
         """Return the next messages, none where the slice has ended.
 
         Raises:
@@ -98,67 +100,48 @@ class SliceReader:
                 return []
             try:
                 return await self._batch()
-            except (BadInput, Unreachable):
-                raise
+            except NotFoundError:
+                raise Unreachable(f"stream {self._part.stream}", self._place, "there is no such stream") from None
+            except ServiceUnavailableError:
+                raise Unreachable("JetStream", self._place, "this server, or this account, has none") from None
+            except APIError as error:
+                what = f"stream {self._part.stream} by the subject {self._part.subject!r}"
+                raise BadInput(f"cannot read {what}: {error.description}") from None
+            except ValueError:
+                raise BadInput(f"{self._part.stream!r} is not the name of a stream") from None
             except (NatsError, OSError, TimeoutError) as error:
-                problem, self._pull = error, None
-                self._part = replace(self._part, from_sequence=self._last + 1, since=None) if self._last else self._part
+                problem = error
+                await self.close()
         why = str(problem) or type(problem).__name__
         at = f" after #{self._last}; go on with --from-seq {self._last + 1}" if self._last else ""
         raise Unreachable(f"stream {self._part.stream}", self._place, f"{why}{at}") from None
 
-    async def _batch(self) -> list[Msg]:
-        if self._pull is None:
-            self._pull = await self._subscribe()
-            self._delivered = 0
-            if self._end is None:
-                self._end = (await self._jetstream.stream_info(self._part.stream)).state.last_seq
-            if not (await self._pull.consumer_info()).num_pending:
-                self._is_done = True
-                return []
-        taken = []
-        for message in await self._pull.fetch(_BATCH, timeout=_PATIENCE_S):
-            told = message.metadata
-            self._delivered += 1
-            if told.sequence.consumer != self._delivered:
-                raise NatsError("messages were lost on the way")
-            self._last = told.sequence.stream
-            is_beyond = self._end is not None and self._last > self._end
-            if is_beyond or (self._part.until is not None and told.timestamp >= self._part.until):
-                self._is_done = True
-                break
-            taken.append(message)
-            if told.num_pending == 0 or self._last == self._end:
-                self._is_done = True
-                break
-        return taken
+    async def close(self) -> None:
+        """Let go of what the server keeps for us."""
+        if self._batches is not None:
+            await self._batches.aclose()
+            self._batches = None
 
-    async def _subscribe(self) -> JetStreamContext.PullSubscription:
+    async def _batch(self) -> list[Stored]:
         part = self._part
-        start: dict[str, Any] = {"deliver_policy": DeliverPolicy.ALL}
-        if part.from_sequence is not None:
-            start = {"deliver_policy": DeliverPolicy.BY_START_SEQUENCE, "opt_start_seq": part.from_sequence}
-        elif part.since is not None:
-            start = {"deliver_policy": DeliverPolicy.BY_START_TIME, "opt_start_time": part.since}
-        config = ConsumerConfig(
-            ack_policy=AckPolicy.NONE,
-            headers_only=self._headers_only or None,
-            inactive_threshold=60,
-            mem_storage=True,
-            **start,
-        )
-        try:
-            return await self._jetstream.pull_subscribe(part.subject, stream=part.stream, config=config)
-        except NotFoundError:
-            raise Unreachable(f"stream {part.stream}", self._place, "there is no such stream") from None
-        except ServiceUnavailableError:
-            raise Unreachable("JetStream", self._place, "this server, or this account, has none") from None
-        except APIError as error:
-            raise BadInput(
-                f"cannot read stream {part.stream} by the subject {part.subject!r}: {error.description}"
-            ) from None
-        except ValueError:
-            raise BadInput(f"{part.stream!r} is not the name of a stream") from None
+        if self._end is None:
+            self._end = (await self._client.jetstream().stream_info(part.stream)).state.last_seq
+        if self._batches is None:
+            self._batches = read_stored(
+                self._client,
+                part.stream,
+                subject=part.subject,
+                first=self._last + 1 if self._last else part.from_sequence or 1,
+                since=None if self._last else part.since,
+                last=self._end,
+                headers_only=self._headers_only,
+            )
+        messages: list[Stored] = await anext(self._batches, [])
+        taken = [each for each in messages if part.until is None or each.time < part.until]
+        self._is_done = len(taken) < len(messages) or not messages
+        if messages:
+            self._last = messages[-1].sequence
+        return taken
 
 
 def listen(access: NatsAccess, listening: Listening, *, name: str) -> Iterator[Found]:
@@ -173,7 +156,7 @@ def listen(access: NatsAccess, listening: Listening, *, name: str) -> Iterator[F
         try:
             while messages := runner.run(ears.next()):
                 now = datetime.now(UTC)
-                yield from (_found(each, each.subject, now) for each in messages)
+                yield from (_found(each.subject, each.data, each.headers or {}, now, each.subject) for each in messages)
         finally:
             runner.run(close_nats(ears.client))
 
@@ -247,9 +230,9 @@ class _Ears:
         await self._fail(NatsError("the connection was lost"))
 
 
-def _found(message: Msg, origin: str, at: datetime | None = None) -> Found:
+def _found(subject: str, data: bytes, headers: Mapping[str, str], at: datetime, origin: str) -> Found:
     try:
-        event = parse_event(message.data)
+        event = parse_event(data)
     except MalformedPayload as error:
         return Unusable.because(error, origin)
-    return Capture(message.subject, event, at or message.metadata.timestamp, origin, dict(message.headers or {}))
+    return Capture(subject, event, at, origin, dict(headers))

@@ -20,17 +20,18 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from contracts.bus.access import NatsAccess
 from contracts.bus.connection import close_nats, connect_nats, round_trip
+from contracts.bus.stored import consumes, get_stored
 from contracts.errors import Unreachable
 from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun
 from contracts.replay.send.sender import Recalled, SendOutcome, Settle, Status
-from contracts.replay.send.stream_lookup import look_up
+from contracts.replay.send.stream_lookup import look_up, number_in
 
 _ANSWER_WITHIN_S: Final = 5.0
 _SETTLED_WITHIN_S: Final = 1.0  # after a reconnection: what the client had kept has been sent, and is answered
 _TICK_S: Final = 0.25
 _WAITS_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 _NO_RESPONDERS: Final = "503"
-_FORBIDDEN: Final = "permissions violation for publish"
+_FORBIDDEN: Final = "permissions violation for "  # publish, or the subscription to the answers
 
 
 class _UnderWay:
@@ -58,6 +59,8 @@ class JetStreamSender:
         self._reconnected_at = 0.0
         self._highest = 0
         self._window_s = 0.0
+        self._is_consumed = False
+        self._checks: set[asyncio.Task[None]] = set()
         self._clock = asyncio.get_running_loop().time
         self.position: int | None = None
 
@@ -77,6 +80,7 @@ class JetStreamSender:
             info = await client.jetstream().stream_info(run.stream)
             sender.position = sender._highest = info.state.last_seq
             sender._window_s = info.config.duplicate_window or 0.0
+            sender._is_consumed = consumes(info)
             sender._inbox = client.new_inbox() + "."
             await client.subscribe(sender._inbox + "*", cb=sender._answered)
             await round_trip(client)
@@ -125,7 +129,7 @@ class JetStreamSender:
         """See `Sender.close`."""
         if self._watching is not None:
             self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+            await asyncio.gather(self._watching, *self._checks, return_exceptions=True)
         await close_nats(self._client)
 
     async def _publish(self, entry: _UnderWay) -> None:
@@ -165,7 +169,34 @@ class JetStreamSender:
             return
         sequence = said["seq"]
         self._highest = max(self._highest, sequence)
-        self._close(entry, Status.DUPLICATE if said.get("duplicate") else Status.CONFIRMED, sequence)
+        if said.get("duplicate"):
+            checking = asyncio.create_task(self._check_duplicate(entry, sequence))
+            self._checks.add(checking)
+            checking.add_done_callback(self._checks.discard)
+        else:
+            self._close(entry, Status.CONFIRMED, sequence)
+
+    async def _check_duplicate(self, entry: _UnderWay, sequence: int) -> None:
+        """Settle a message that was dropped as a repeat by what the stream holds as the first one.
+
+        The stream remembers an identity longer than a message that was purged, and another program may have used it.
+        """
+        number = entry.message.number
+        try:
+            held = await get_stored(self._client, self._stream, sequence)
+        except (NatsError, OSError, TimeoutError):
+            return  # the watch takes care of a message that is not settled in time
+        if self._under_way.get(number) is not entry:
+            return
+        if held is None or held.sequence != sequence:
+            if self._is_consumed:
+                self._close(entry, Status.DUPLICATE, sequence)
+            else:
+                self._close(entry, Status.UNKNOWN, detail="the stream had it and does not hold it any more")
+        elif number_in(held, self._run.run_id) == number:
+            self._close(entry, Status.DUPLICATE, sequence)
+        else:
+            self._close(entry, Status.REFUSED, detail="the stream holds another message under its identity")
 
     def _later(self, entry: _UnderWay, why: str) -> None:
         """Send it again in a while: it was not stored, for a reason that is not its own; stop when that goes on."""

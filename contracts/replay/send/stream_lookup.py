@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
+from nats.js.api import Header
 from nats.js.errors import NotFoundError
 
+from contracts.bus.stored import Stored, read_stored
 from contracts.replay.plan.messages import REPLAY
 from contracts.replay.send.sender import Recalled
 
-_BATCH: Final = 500
 _ANSWER_WITHIN_S: Final = 5.0
 
 
@@ -32,24 +29,26 @@ async def look_up(
     Raises:
         nats.errors.Error, TimeoutError: the stream cannot be read, or the connection has gone.
     """
-    context = client.jetstream(timeout=_ANSWER_WITHIN_S)
-    last = (await context.stream_info(stream)).state.last_seq
+    last = (await client.jetstream(timeout=_ANSWER_WITHIN_S).stream_info(stream)).state.last_seq
     if last <= after:
         return Recalled(may_go_again=last == after)  # a stream that was made anew counts from 1
-    start = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=after + 1, headers_only=True)
     found: dict[int, int] = {}
     seen = 0
-    async with aclosing(_read(context, stream, ">", start)) as messages:
-        async for message in messages:
-            sequence = message.metadata.sequence.stream
-            if sequence > last:
-                break
-            seen += 1
-            headers = message.headers or {}
-            name, _, number = headers.get(Header.MSG_ID, "").rpartition(":")
-            if name == run_id == headers.get(REPLAY) and number.isdecimal() and is_wanted(int(number)):
-                found[int(number)] = sequence
+    async with aclosing(read_stored(client, stream, first=after + 1, last=last, headers_only=True)) as batches:
+        async for batch in batches:
+            seen += len(batch)
+            for message in batch:
+                number = number_in(message, run_id)
+                if number is not None and is_wanted(number):
+                    found[number] = message.sequence
     return Recalled(may_go_again=seen == last - after, found=found)
+
+
+def number_in(message: Stored, run_id: str) -> int | None:
+    """Return which message of a run this is, None where it is not of that run."""
+    name, _, number = message.headers.get(Header.MSG_ID, "").rpartition(":")
+    is_ours = name == run_id == message.headers.get(REPLAY) and number.isdecimal()
+    return int(number) if is_ours else None
 
 
 async def published_since(client: Client, subject: str, moment: datetime) -> AsyncGenerator[bytes, None]:
@@ -58,31 +57,11 @@ async def published_since(client: Client, subject: str, moment: datetime) -> Asy
     Raises:
         nats.errors.Error, TimeoutError: it cannot be read, or the connection has gone.
     """
-    context = client.jetstream(timeout=_ANSWER_WITHIN_S)
     try:
-        stream = await context.find_stream_name_by_subject(subject)
+        stream = await client.jetstream(timeout=_ANSWER_WITHIN_S).find_stream_name_by_subject(subject)
     except NotFoundError:
         return
-    start = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=moment)
-    async with aclosing(_read(context, stream, subject, start)) as messages:
-        async for message in messages:
-            yield message.data
-
-
-async def _read(
-    context: JetStreamContext, stream: str, subject: str, start: ConsumerConfig
-) -> AsyncGenerator[Msg, None]:
-    """Read what is there now, and no more."""
-    config = start.evolve(ack_policy=AckPolicy.NONE, inactive_threshold=60, mem_storage=True)
-    pull = await context.pull_subscribe(subject, stream=stream, config=config)
-    consumer = await pull.consumer_info()
-    try:
-        left = consumer.num_pending or 0
-        while left > 0:
-            for message in await pull.fetch(min(left, _BATCH), timeout=_ANSWER_WITHIN_S):
-                left -= 1
-                yield message
-    finally:
-        with suppress(NatsError, OSError, TimeoutError):
-            await context.delete_consumer(stream, consumer.name)
-            await pull.unsubscribe()
+    async with aclosing(read_stored(client, stream, subject=subject, since=moment)) as batches:
+        async for batch in batches:
+            for message in batch:
+                yield message.data

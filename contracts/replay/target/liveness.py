@@ -82,10 +82,12 @@ async def _other_publisher(client: Client, access: NatsAccess, name: str) -> str
     if not stream["state"]["messages"]:
         return None
     reader = SliceReader(client, access.place, Slice(name, since=now - _RECENT), headers_only=True)
-    while messages := await reader.next():
-        for message in messages:
-            if REPLAY not in (message.headers or {}):
-                told = message.metadata
-                at = format_rfc3339(told.timestamp, "seconds")
-                return f"others publish to stream {name}: #{told.sequence.stream} on {message.subject}, {at}"
+    try:
+        while messages := await reader.next():
+            for message in messages:
+                if REPLAY not in message.headers:
+                    at = format_rfc3339(message.time, "seconds")
+                    return f"others publish to stream {name}: #{message.sequence} on {message.subject}, {at}"
+    finally:
+        await reader.close()
     return None

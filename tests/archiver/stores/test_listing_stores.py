@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from archiver.stores.listing import in_any_order
 from archiver.stores.retrying import RetryingStore
-from archiver.stores.s3.obstore_s3 import ObstoreStore
+from archiver.stores.s3.direct import DirectStore
 from tests.faults.http_faults import Answer
 from tests.faults.http_proxy import Forward, HttpFault, HttpProxy, Message
 from tests.support.drivers import DRIVERS, opened
@@ -42,7 +42,7 @@ class EverySecondPage(HttpFault):
 
 def test_a_page_that_is_lost_is_asked_for_again_and_no_page_before_it(s3_server: S3Server, s3_access: S3Access) -> None:
     async def fill() -> None:
-        async with opened(ObstoreStore, s3_access) as store:
+        async with opened(DirectStore, s3_access) as store:
             await asyncio.gather(*(create(store, key, b"x") for key in KEYS))
 
     async def listed(driver: Callable[[S3Access], BlobStore], access: S3Access, lister: Lister) -> list[str]:

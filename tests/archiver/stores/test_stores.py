@@ -14,7 +14,7 @@ from archiver.core.errors import BucketMissing, StoreUnavailable
 from archiver.stores.memory import MemoryStore
 from archiver.stores.s3.access import S3Access
 from archiver.stores.s3.boto3_store import Boto3Store
-from archiver.stores.s3.obstore_s3 import ObstoreStore
+from archiver.stores.s3.direct import DirectStore
 from tests.support.drivers import DRIVERS, SECRET, Afresh, every_driver, opened, refused_at_every_call
 from tests.support.servers import access_to
 from tests.support.store_calls import MARKDOWN, create, keys, read
@@ -37,14 +37,6 @@ class TestBoto3Store(StoreSuite):
     @pytest.fixture
     def store(self, s3_access: S3Access) -> Iterator[Boto3Store]:
         store = Boto3Store(s3_access)
-        yield store
-        asyncio.run(store.close())
-
-
-class TestObstoreStore(StoreSuite):
-    @pytest.fixture
-    def store(self, s3_access: S3Access) -> Iterator[ObstoreStore]:
-        store = ObstoreStore(s3_access)
         yield store
         asyncio.run(store.close())
 
@@ -96,7 +88,7 @@ def test_a_listing_of_more_than_one_page_is_whole(s3_access: S3Access) -> None:
     expected = [f"blobs/{number:04}" for number in range(1050)]  # a page of S3 holds 1,000
 
     async def steps() -> list[list[str]]:
-        async with opened(ObstoreStore, s3_access) as fast:
+        async with opened(DirectStore, s3_access) as fast:
             for start in range(0, len(expected), 50):
                 await asyncio.gather(*(create(fast, key, b"x") for key in expected[start : start + 50]))
         found = []

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
 from nats.aio.msg import Msg
+from nats.js.api import RetentionPolicy, StreamConfig
 
 from contracts.bus.access import NatsAccess
 from contracts.errors import BadInput, Unreachable
 from contracts.model.violation import Violation
-from contracts.observe.nats_subject import Watch, _Stream, observe_subject
+from contracts.observe.nats_subject import Watch, _Heard, _Stream, observe_subject
 from contracts.observe.observation import Observed
 from tests.support.bus import Bus, make_stream, publish
 from tests.support.servers import require_binary
@@ -115,8 +119,8 @@ class _Late:
     def __init__(self, *messages: Msg) -> None:
         self._said, self._to_store = list(messages), list(messages)
 
-    async def rest(self) -> list[Msg]:
-        return self._said
+    async def rest(self) -> list[_Heard]:
+        return [_Heard.of(message) for message in self._said]
 
     async def consumer_info(self) -> _Late:
         return self
@@ -128,13 +132,82 @@ class _Late:
 
 
 def test_what_a_stream_stores_a_moment_later_is_waited_for() -> None:
-    messages = [Msg(None, "tests.x", data=data) for data in (b"1", b"1", b"2")]  # type: ignore[arg-type]
+    messages = [
+        Msg(None, "tests.x", reply=f"$JS.ACK.TESTS.c.1.{number}.{number}.0.0", data=data)  # type: ignore[arg-type]
+        for number, data in enumerate((b"1", b"1", b"2"), 1)
+    ]
     late = _Late(*messages)
 
-    async def rest() -> list[Msg]:
+    async def rest() -> list[_Heard]:
         return await _Stream(late, late).rest()  # type: ignore[arg-type]
 
-    assert asyncio.run(rest()) == messages
+    assert [(each.sequence, each.data) for each in asyncio.run(rest())] == [(1, b"1"), (2, b"1"), (3, b"2")]
+
+
+class Greedy:
+    """A work queue or interest stream, and a worker that takes each message as soon as it is there."""
+
+    def __init__(self, bus: Bus, retention: RetentionPolicy, *, is_greedy: bool) -> None:
+        self._bus, self._retention, self._is_greedy = bus, retention, is_greedy
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()))
+        self._ready = threading.Event()
+
+    def __enter__(self) -> Bus:
+        self._thread.start()
+        assert self._ready.wait(30)
+        return self._bus
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    async def _work(self) -> None:
+        client = await nats.connect(self._bus.url)
+        context = client.jetstream()
+        await context.add_stream(StreamConfig(name="QUEUE", subjects=["queue.>"], retention=self._retention))
+        pull = await context.pull_subscribe("queue.>", durable="worker", stream="QUEUE")
+        self._ready.set()
+        while not self._ended.is_set():
+            if not self._is_greedy:
+                await asyncio.to_thread(self._ended.wait)
+                break
+            with suppress(TimeoutError):
+                for message in await pull.fetch(10, timeout=0.1):
+                    await message.ack_sync()
+        await client.close()
+
+
+@pytest.mark.parametrize("is_greedy", [False, True], ids=["kept", "taken at once"])
+@pytest.mark.parametrize("retention", [RetentionPolicy.WORK_QUEUE, RetentionPolicy.INTEREST])
+def test_a_stream_whose_messages_a_worker_takes_is_observed_without_taking_any(
+    retention: RetentionPolicy,
+    is_greedy: Any,
+    tmp_path: Path,
+) -> None:
+    require_binary(Bus.binary)
+    own = Bus(tmp_path, jetstream={"store_dir": str(tmp_path / "jetstream")})
+    with own, Greedy(own, retention, is_greedy=is_greedy):
+        for number in range(3):
+            payload = b'{"agent": "%d"}' % number
+            observed = observe(own, "queue.a", payload, stream="QUEUE")
+            assert (raws(observed), observed.violations) == ([payload], ())
+            assert observed.observations[0].is_confirmed
+            assert observed.observations[0].where in {f"QUEUE #{number + 1}", "QUEUE #?"}
+        many = observe(own, "queue.a", *[b"%d" % number for number in range(100)], stream="QUEUE")
+        assert found(many) == [("emitter/one-event", "100 events")]
+        assert sorted(raws(many)) == sorted(b"%d" % number for number in range(100))
+        twice = observe_subject(
+            NatsAccess(own.url),
+            Watch("queue.a", timeout_s=20, stream="QUEUE"),
+            says(own, "queue.a", b"1", b"1", Nats_Msg_Id="same"),
+        )
+        assert (raws(twice), twice.violations) == ([b"1"], ())
+        silent = observe(own, "queue.a", b"x", on="queue.b", stream="QUEUE", timeout_s=0.3)
+        assert found(silent) == [("emitter/nothing", "nothing on queue.a within 0.3 s")]
+        if not is_greedy:
+            kept = Watch("queue.a", timeout_s=20, stream="QUEUE", from_sequence=2, count=2)
+            assert raws(observe_subject(NatsAccess(own.url), kept, None)) == [b'{"agent": "1"}', b'{"agent": "2"}']
 
 
 @every_transport

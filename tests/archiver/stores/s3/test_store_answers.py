@@ -15,7 +15,6 @@ from archiver.core.errors import BucketMissing, BundleRefused, KeyMissing, KeyTa
 from archiver.stores.s3.access import S3Access
 from archiver.stores.s3.boto3_store import Boto3Store
 from archiver.stores.s3.direct import DirectStore
-from archiver.stores.s3.obstore_s3 import ObstoreStore
 from tests.support.drivers import SECRET, every_driver, opened, refused_at_every_call
 from tests.support.store_calls import create, read, replace
 
@@ -116,21 +115,6 @@ def test_a_replacement_is_never_told_that_the_key_is_taken(driver: type) -> None
         pytest.raises(StoreUnavailable, match="412 PreconditionFailed"),
     ):
         asyncio.run(steps(access))
-
-
-def test_a_deletion_that_is_refused_inside_a_success_is_refused() -> None:
-    inside = "<Key>blobs/a.md</Key><Code>AccessDenied</Code><Message>its words</Message>"
-    body = f"<DeleteResult><Error>{inside}</Error></DeleteResult>"
-    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
-
-    async def steps(access: S3Access) -> None:
-        async with opened(ObstoreStore, access) as store:
-            await store.delete("blobs/a.md")
-
-    with answering(answer) as access, pytest.raises(StoreUnavailable) as caught:
-        asyncio.run(steps(access))
-
-    assert str(caught.value) == "the store could not delete blobs/a.md: 200 AccessDenied: its words"
 
 
 @every_driver

@@ -16,7 +16,9 @@ from contracts.replay.send.journal import JOURNAL
 from contracts.replay.send.report import ReplayReport
 from contracts.replay.send.run import execute
 from tests.contracts.replay.send.runs import (
+    RUN_ID,
     STREAM,
+    SUBJECT,
     ask,
     assert_each_stored_once,
     make_stream,
@@ -25,7 +27,7 @@ from tests.contracts.replay.send.runs import (
     write_plan,
 )
 from tests.faults.proxy import LOOPBACK, Delay, Proxy, Refuse
-from tests.support.bus import Bus
+from tests.support.bus import Bus, publish
 from tests.support.emitter import wait_for
 
 
@@ -107,6 +109,20 @@ def test_a_repeat_that_the_stream_knows_is_accounted_for_as_duplicate(staging: B
     assert_each_stored_once(tmp_path / "copy", staging.url, 20)
 
 
+def test_a_message_whose_identity_another_message_has_is_refused(staging: Bus, tmp_path: Path) -> None:
+    publish(staging.url, SUBJECT, b"of another program", headers={"Nats-Msg-Id": f"{RUN_ID}:3"})
+    report = send(write_plan(tmp_path / "run", 5, staging.url), staging)
+    assert (report.confirmed, report.duplicate, report.refused, report.exit_code) == (4, 0, 1, Exit.BROKEN)
+    assert report.reasons == {"the stream holds another message under its identity": 1}
+
+
+def test_a_repeat_of_what_was_purged_is_not_taken_for_arrived(staging: Bus, tmp_path: Path) -> None:
+    send(write_plan(tmp_path / "one", 5, staging.url), staging)
+    ask(staging.url, lambda client: client.jetstream().purge_stream(STREAM))
+    report = send(write_plan(tmp_path / "copy", 5, staging.url), staging)
+    assert (report.confirmed, report.duplicate, report.unknown, report.exit_code) == (0, 0, 5, Exit.BROKEN)
+
+
 def test_a_stream_that_is_not_there_is_said_before_anything_is_sent(staging: Bus, tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match=r"stream NOWHERE at .*there is no such stream"):
         send(write_plan(tmp_path / "run", 5, staging.url, stream="NOWHERE"), staging)
@@ -186,8 +202,9 @@ def test_where_the_stream_keeps_nothing_what_was_under_way_is_unknown_and_not_se
 
     ask(staging.url, purge)
     report = send(folder, staging)
-    assert (report.unknown, report.duplicate + report.confirmed, report.exit_code) == (30, 20, Exit.BROKEN)
-    assert {number for number, each in outcomes(folder).items() if each["status"] == "unknown"} == set(range(30))
+    assert (report.unknown, report.exit_code) == (50, Exit.BROKEN)
+    assert sorted(report.reasons.values()) == [20, 30], "20 went out, and the stream remembers only their identity"
+    assert {number for number, each in outcomes(folder).items() if "on its way" in each["detail"]} == set(range(30))
 
 
 def test_messages_go_out_at_their_rate(staging: Bus, tmp_path: Path) -> None:
