@@ -44,6 +44,9 @@ FAULTS = {
     30: "Wrong certificates",
     31: "nats-server with js_ack_fc_v2",
     32: "Power loss: the end of the stream's file is gone",
+    33: "Stream deleted and made anew: ids that count from 1 again",
+    34: "Bundles, or the spool, that the worker may not read",
+    35: "Archiver away for longer than the bundle deadline; spool not mounted",
 }
 """Number in the project's list of faults -> what goes wrong. 27 is about re-running commands, which is not built."""
 
