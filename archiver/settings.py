@@ -13,12 +13,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from archiver.core.errors import StoreUnavailable
+from archiver.core.setting_text import flaw_in
 from archiver.core.subjects import SCHEDULE_STREAM, stream_name
 from archiver.core.values import MAX_BUNDLE_BYTES
 from archiver.stores.s3.access import S3Access
+from archiver.stores.s3.aws import (
+    CA_BUNDLE,
+    ENDPOINT,
+    KEY_ID,
+    REGION,
+    SECRET,
+    TOKEN,
+    AwsSettings,
+    UnusableAws,
+    read_aws,
+)
 from contracts import BadInput
 from contracts.toolkit import NatsAccess, nearest, proxy_for
 
@@ -42,8 +55,14 @@ def _words(value: object) -> object:
     return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
+def _as_prefix(folders: str) -> str:
+    """Return folders as keys begin: with a slash at the end, or ''."""
+    bare = folders.strip("/")
+    return f"{bare}/" if bare else ""
+
+
 class Settings(BaseSettings):
-    """What the archiver can be told. Sizes are bytes, times are seconds."""
+    """The settings of the archiver. Sizes are bytes, times are seconds."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
 
@@ -51,7 +70,9 @@ class Settings(BaseSettings):
         str, Field(min_length=3, max_length=63, pattern=_BUCKET, description="bucket that holds blobs and references")
     ]
     prefix: Annotated[
-        str, Field(max_length=400, pattern=_FOLDERS, description="part of the bucket that the archive lives in")
+        str,
+        Field(max_length=400, pattern=_FOLDERS, description="part of the bucket that the archive lives in"),
+        AfterValidator(_as_prefix),
     ] = ""
     sources: Annotated[
         tuple[Literal["spool", "object_store"], ...],
@@ -75,7 +96,9 @@ class Settings(BaseSettings):
     )
     store: Annotated[Literal["direct", "boto3"], Field(description="driver of the data path")] = "direct"
     slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand at most")] = 64
-    store_timeout_s: Annotated[float, Field(gt=0, description="silence after which a call to the store failed")] = 20.0
+    store_timeout_s: Annotated[
+        float, Field(gt=0, allow_inf_nan=False, description="silence after which a call to the store failed")
+    ] = 20.0
     compression: Annotated[
         Literal["auto", "off"], Field(description="auto: a bundle is stored as zstd where that saves a tenth")
     ] = "off"
@@ -87,46 +110,70 @@ class Settings(BaseSettings):
         MAX_BUNDLE_BYTES
     )
     bundle_deadline_s: Annotated[
-        float, Field(ge=0, description="how long a bundle is looked for; only time in which a worker looks counts")
+        float,
+        Field(
+            ge=0,
+            allow_inf_nan=False,
+            description="how long a bundle is looked for; only time in which a worker looks counts",
+        ),
     ] = 900.0
     empty_sources: Annotated[
         Literal["suspect", "accept"],
         Field(description="no expected bundle is found: suspect (not ready, events wait) or accept (dead-letter them)"),
     ] = "suspect"
-    ack_wait_s: Annotated[float, Field(ge=1, description="silence after which NATS delivers again")] = 60.0
-    grace_s: Annotated[float, Field(ge=0, description="time to finish at SIGTERM")] = 25.0
+    ack_wait_s: Annotated[
+        float, Field(ge=1, allow_inf_nan=False, description="silence after which NATS delivers again")
+    ] = 60.0
+    grace_s: Annotated[float, Field(ge=0, allow_inf_nan=False, description="time to finish at SIGTERM")] = 25.0
     log_format: Annotated[Literal["auto", "text", "json"], Field(description="auto: text on a terminal")] = "auto"
     worker: Annotated[
         str, Field(description="name of this worker in references", default_factory=_worker, min_length=1)
     ]
 
-    access_key_id: Annotated[str | None, Field(validation_alias="AWS_ACCESS_KEY_ID")] = None
-    secret_access_key: Annotated[SecretStr | None, Field(validation_alias="AWS_SECRET_ACCESS_KEY")] = None
-    session_token: Annotated[SecretStr | None, Field(validation_alias="AWS_SESSION_TOKEN")] = None
     gc_access_key_id: Annotated[str | None, Field(description="key id of an identity that may delete, for gc")] = None
     gc_secret_access_key: Annotated[SecretStr | None, Field(description="its secret key")] = None
-    region: Annotated[str, Field(validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))] = "us-east-1"
-    endpoint_url: Annotated[
-        str | None,
-        Field(validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"), pattern=r"^https?://[^/@]+/?$"),
-    ] = None
-    ca_bundle: Annotated[Path | None, Field(validation_alias="AWS_CA_BUNDLE")] = None
+
+    _aws: AwsSettings | None = None
+    _is_for_gc: bool = False
+
+    @property
+    def aws(self) -> AwsSettings:
+        """How S3 is reached, resolved once.
+
+        Raises:
+            UnusableAws: it was not resolved before, and cannot be.
+        """
+        if self._aws is None:
+            self._aws = read_aws()
+        return self._aws
 
     @property
     def s3(self) -> S3Access:
         """How to reach the bucket."""
+        aws = self.aws
+        addressing = aws.addressing
+        if addressing is None and not aws.is_custom and "." not in self.bucket:
+            addressing = "virtual"
         access = S3Access(
             bucket=self.bucket,
             prefix=self.prefix,
-            endpoint_url=self.endpoint_url,
-            region=self.region,
-            access_key_id=self.access_key_id,
-            secret_access_key=_bare(self.secret_access_key),
-            session_token=_bare(self.session_token),
-            ca_bundle=self.ca_bundle,
+            endpoint_url=aws.endpoint_url,
+            region=aws.region,
+            access_key_id=aws.access_key_id,
+            secret_access_key=aws.secret_access_key,
+            session_token=aws.session_token,
+            ca_bundle=aws.ca_bundle,
+            addressing=addressing,
             read_timeout_s=self.store_timeout_s,
             connections=self.slots + 4,
         )
+        if self._is_for_gc and self.gc_secret_access_key is not None:
+            access = replace(
+                access,
+                access_key_id=self.gc_access_key_id,
+                secret_access_key=self.gc_secret_access_key.get_secret_value(),
+                session_token=None,
+            )
         return replace(access, proxy=proxy_for(access.url, os.environ))
 
     @property
@@ -134,30 +181,48 @@ class Settings(BaseSettings):
         """The same settings with the credentials of gc, if it has its own."""
         if self.gc_access_key_id is None:
             return self
-        own = {"access_key_id": self.gc_access_key_id, "secret_access_key": self.gc_secret_access_key}
-        return self.model_copy(update=own | {"session_token": None})
+        own = self.model_copy()
+        own._is_for_gc = True  # noqa: SLF001 - a copy of our own
+        return own
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment, and how S3 is reached from where AWS tools are configured.
 
     Raises:
-        BadInput: every problem at once, each with the variable and what is expected.
+        BadInput: every problem at once, each with the variable or profile and what is wrong with it.
     """
     problems = list(_unknown(os.environ))
+    flawed = dict(_flawed(os.environ))
+    problems += [f"{name} {flaw}" for name, flaw in flawed.items()]
     settings = None
     try:
         settings = Settings()  # type: ignore[call-arg] # filled from the environment
     except ValidationError as error:
         # A default that is made of other settings is no problem of its own.
-        problems += [_told(each) for each in error.errors() if each["type"] != "default_factory_not_called"]
-    for start in ("AWS_", f"{_PREFIX}GC_"):
-        pair = f"{start}ACCESS_KEY_ID", f"{start}SECRET_ACCESS_KEY"
-        if bool(os.environ.get(pair[0])) != bool(os.environ.get(pair[1])):
-            problems.append(f"{pair[0]} and {pair[1]} go together; one of them is not set")
+        told = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
+        problems += [_told(each) for each in told if _variable(str(each["loc"][0])) not in flawed]
+    pair = f"{_PREFIX}GC_ACCESS_KEY_ID", f"{_PREFIX}GC_SECRET_ACCESS_KEY"
+    if bool(os.environ.get(pair[0])) != bool(os.environ.get(pair[1])):
+        problems.append(f"{pair[0]} and {pair[1]} go together; one of them is not set")
+    try:
+        aws = read_aws()
+        if settings is not None:
+            settings._aws = aws  # noqa: SLF001 - a part of loading
+            proxy_for(settings.s3.url, os.environ)
+    except UnusableAws as error:
+        problems += error.problems
+    except BadInput as error:
+        problems.append(str(error))
     if settings is None or problems:
         raise BadInput("the settings cannot be used:\n" + "\n".join(f"  {problem}" for problem in problems))
     return settings
+
+
+def _flawed(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name in map(_variable, Settings.model_fields):
+        if flaw := flaw_in(environ.get(name, ""), is_ascii="_KEY" in name):
+            yield name, flaw
 
 
 def nats_access() -> NatsAccess:
@@ -174,30 +239,62 @@ def nats_access() -> NatsAccess:
     return access
 
 
-def shown(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """List (variable, value, meaning) of every setting; secrets as ***."""
+def shown(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
+    """List (variable, value, where it came from, meaning) of every setting; secrets as ***.
+
+    Credentials that no variable holds are looked up, which may run a program or ask a service.
+    """
     for name, field in Settings.model_fields.items():
-        value = getattr(settings, name)
+        value, variable = getattr(settings, name), _variable(name)
         yield (
-            _variable(name),
+            variable,
             "***" if isinstance(value, SecretStr) else _text(value),
-            (field.description or ""),
+            f"environment variable {variable}" if os.environ.get(variable) else "default",
+            field.description or "",
         )
+    aws = settings.aws
+    values = {
+        "endpoint_url": (ENDPOINT, settings.s3.url, "where the store is"),
+        "region": (REGION, aws.region, "region that requests are signed for"),
+        "ca_bundle": (CA_BUNDLE, _text(aws.ca_bundle), "authorities that the store's certificate is checked against"),
+    }
+    for name, (variables, text, meaning) in values.items():
+        yield " or ".join(variables), text, aws.origins.get(name, "default"), meaning
+    proxy = settings.s3.proxy
+    yield (
+        "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY",
+        proxy.place if proxy else "",
+        f"environment variable {proxy.variable}" if proxy else "default",
+        "proxy that leads to the store",
+    )
+    yield from _identity(settings.s3)
+
+
+def _identity(access: S3Access) -> Iterator[tuple[str, str, str, str]]:
+    key_id, token, origin = access.access_key_id, access.session_token, f"environment variable {KEY_ID[0]}"
+    if key_id is None:
+        from archiver.stores.s3.boto3_client import AwsChain  # noqa: PLC0415 - 0.3 s of a start
+
+        chain = AwsChain(access)
+        try:
+            key_id, _, token = chain.credentials()
+            origin = chain.origin
+        except StoreUnavailable as error:
+            key_id, origin = "", error.why
+    for variable, text, meaning in (
+        (KEY_ID[0], key_id, "key id of the identity that reads and writes"),
+        (SECRET[0], "***" if key_id else "", "its secret key"),
+        (TOKEN[1], "***" if token else "", "its session token, if it is a temporary one"),
+    ):
+        yield variable, text or "", origin if text or not key_id else "default", meaning
 
 
 def _text(value: object) -> str:
     return ",".join(value) if isinstance(value, tuple) else str(value if value is not None else "")
 
 
-def _bare(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None
-
-
 def _variable(name: str) -> str:
-    alias = Settings.model_fields[name].validation_alias if name in Settings.model_fields else None
-    if isinstance(alias, AliasChoices):
-        return " or ".join(str(choice) for choice in alias.choices)
-    return alias if isinstance(alias, str) else f"{_PREFIX}{name.upper()}"
+    return f"{_PREFIX}{name.upper()}"
 
 
 def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
@@ -211,11 +308,8 @@ def _unknown(environ: Mapping[str, str]) -> Iterator[str]:
 def _told(error: object) -> str:
     assert isinstance(error, dict)
     name = str(error["loc"][0])
-    variable = next((each for each in map(_variable, Settings.model_fields) if name in each.split(" or ")), "")
-    variable = variable or _variable(name)
+    variable = _variable(name)
     if error["type"] == "missing":
         return f"{variable} is not set; expected the {Settings.model_fields[name].description}"
-    # Before the '@' of a URL stands a password.
-    is_secret = "SECRET" in variable or "TOKEN" in variable or "@" in str(error["input"])
-    found = "" if is_secret else f", found {str(error['input'])!r}"
+    found = "" if "SECRET" in variable else f", found {str(error['input'])!r}"
     return f"{variable}: {error['msg'][0].lower()}{error['msg'][1:]}{found}"

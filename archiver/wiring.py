@@ -81,10 +81,9 @@ async def probe_store(settings: Settings) -> Capabilities:
 
 def make_archive(settings: Settings, store: BlobStore, *, create_only: bool = True) -> Archive:
     """Make the writing side of the archive."""
-    prefix = settings.prefix.strip("/")
     identity = Identity(
         bucket=settings.bucket,
-        prefix=f"{prefix}/" if prefix else "",
+        prefix=settings.prefix,
         worker=settings.worker,
         version=version("kaizen-event-kit"),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from click.testing import CliRunner
 
@@ -37,7 +39,7 @@ def test_a_bucket_is_all_that_has_to_be_set(environment) -> None:
 
     assert settings.bucket == "archive"
     assert (settings.stream, settings.consumer, settings.store) == ("KAIZEN_SCHEDULE", "archiver", "direct")
-    assert settings.region == "us-east-1"
+    assert settings.s3.region == "us-east-1"
     assert settings.worker, "made of host and process, so that two workers differ"
 
 
@@ -172,7 +174,6 @@ def test_the_narrower_variable_wins_as_with_every_s3_tool(
 ) -> None:
     environment(**variables)
 
-    assert getattr(load_settings(), attribute) == value
     assert getattr(load_settings().s3, attribute) == value
 
 
@@ -224,7 +225,7 @@ def test_what_the_store_needs_is_taken_over(environment) -> None:
     access = load_settings().s3
 
     assert (access.access_key_id, access.secret_access_key, access.session_token) == ("an id", SECRET, "a token")
-    assert access.prefix == "team/a"
+    assert access.prefix == "team/a/"
     assert access.connections > 32, "reads back while all slots write"
 
 
@@ -258,7 +259,7 @@ def test_archiver_config_shows_every_setting_and_no_secret(environment) -> None:
 def test_a_credential_in_the_stores_url_is_refused_and_not_repeated(environment, url: str) -> None:
     [problem] = problems(environment, AWS_ENDPOINT_URL_S3=url)
 
-    assert problem.startswith("AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL: ")
+    assert problem.startswith("AWS_ENDPOINT_URL_S3: ")
     assert SECRET not in problem
 
 
@@ -298,3 +299,121 @@ def test_the_store_is_reached_through_the_proxy_of_the_environment(
 
     assert (access.proxy.variable if access.proxy else None) == variable
     assert SECRET not in f"{access!r} {access.where}"
+
+
+# A variable and its value -> what is said of it.
+UNUSABLE = [
+    ("AWS_SECRET_ACCESS_KEY", "do-not-show-me\n", "AWS_SECRET_ACCESS_KEY ends with a newline"),
+    ("AWS_SECRET_ACCESS_KEY", " do-not-show-me", "AWS_SECRET_ACCESS_KEY begins with a space"),
+    ("AWS_SECRET_ACCESS_KEY", "do-not-\tshow-me", "AWS_SECRET_ACCESS_KEY holds a tab"),
+    ("AWS_SECRET_ACCESS_KEY", "do-not-show-me\u00a0", "AWS_SECRET_ACCESS_KEY ends with white space"),
+    ("AWS_SECRET_ACCESS_KEY", "'do-not-show-me'", "AWS_SECRET_ACCESS_KEY is in quotes; leave them out"),
+    ("AWS_SECRET_ACCESS_KEY", "do-not-show-me\ufeff", "AWS_SECRET_ACCESS_KEY holds the control character U+FEFF"),
+    ("AWS_ACCESS_KEY_ID", "\u00fcber", "AWS_ACCESS_KEY_ID holds a character that is not ASCII"),
+    ("AWS_ACCESS_KEY_ID", "id\r", "AWS_ACCESS_KEY_ID ends with a carriage return"),
+    ("AWS_ACCESS_KEY_ID", "id\r\n", "AWS_ACCESS_KEY_ID ends with a newline"),
+    ("AWS_SESSION_TOKEN", "do-not\nshow-me", "AWS_SESSION_TOKEN holds a newline"),
+    ("AWS_REGION", "eu-west-1\n", "AWS_REGION ends with a newline"),
+    ("AWS_DEFAULT_REGION", "eu west", "AWS_DEFAULT_REGION: no region, expected for example us-east-1, found 'eu west'"),
+    ("AWS_ENDPOINT_URL_S3", "http://store:9000 ", "AWS_ENDPOINT_URL_S3 ends with a space"),
+    ("AWS_ENDPOINT_URL", "http://sto re", "AWS_ENDPOINT_URL: holds a space"),
+    ("AWS_ENDPOINT_URL", "http://store:99999", "AWS_ENDPOINT_URL: has no usable port"),
+    ("AWS_ENDPOINT_URL", "http://store:0", "AWS_ENDPOINT_URL: has no usable port"),
+    ("AWS_ENDPOINT_URL", "http://store:", "AWS_ENDPOINT_URL: has no usable port"),
+    ("AWS_ENDPOINT_URL", "http://store:90x", "AWS_ENDPOINT_URL: has no usable port"),
+    ("AWS_ENDPOINT_URL", "http://[::1", "AWS_ENDPOINT_URL: has no usable port"),
+    ("AWS_ENDPOINT_URL", "http://", "AWS_ENDPOINT_URL: names no host"),
+    ("AWS_ENDPOINT_URL", "http:store", "AWS_ENDPOINT_URL: begins with neither http:// nor https://"),
+    ("AWS_ENDPOINT_URL", "s3://archive", "AWS_ENDPOINT_URL: begins with neither http:// nor https://"),
+    ("AWS_ENDPOINT_URL", "http://store?x=1", "AWS_ENDPOINT_URL: has more than host and port"),
+    ("AWS_CA_BUNDLE", "/nowhere/ca.pem", "AWS_CA_BUNDLE: /nowhere/ca.pem cannot be read: No such file or directory"),
+    ("AWS_CA_BUNDLE", "/", "AWS_CA_BUNDLE: / cannot be read: Is a directory"),
+    ("AWS_CA_BUNDLE", __file__, f"AWS_CA_BUNDLE: {__file__} holds no certificate as PEM"),
+    ("SSL_CERT_FILE", "/nowhere/ca.pem", "SSL_CERT_FILE: /nowhere/ca.pem cannot be read: No such file or directory"),
+    ("SSL_CERT_DIR", "/nowhere/a:b", "SSL_CERT_DIR: no such directory, found '/nowhere/a:b'"),
+    ("AWS_PROFILE", "minio\n", "AWS_PROFILE ends with a newline"),
+    ("AWS_CONFIG_FILE", "config\n", "AWS_CONFIG_FILE ends with a newline"),
+    ("HTTPS_PROXY", "http://me:do-not-show-me@proxy:x", "HTTPS_PROXY names no proxy"),
+    ("HTTPS_PROXY", "socks5://me:do-not-show-me@proxy", "HTTPS_PROXY names a proxy of kind socks5://"),
+    ("ARCHIVER_BUCKET", "archive\n", "ARCHIVER_BUCKET ends with a newline"),
+    ("ARCHIVER_PREFIX", "team\u202ea", "ARCHIVER_PREFIX holds the control character U+202E"),
+    ("ARCHIVER_SPOOL", "/spool\r", "ARCHIVER_SPOOL ends with a carriage return"),
+    ("ARCHIVER_SLOTS", "4 ", "ARCHIVER_SLOTS ends with a space"),
+    ("ARCHIVER_SLOTS", '"4"', "ARCHIVER_SLOTS is in quotes; leave them out"),
+    ("ARCHIVER_WORKER", "one\x1b[2J", "ARCHIVER_WORKER holds the control character U+001B"),
+    ("ARCHIVER_STORE_TIMEOUT_S", "inf", "ARCHIVER_STORE_TIMEOUT_S: input should be a finite number, found 'inf'"),
+    ("ARCHIVER_GRACE_S", "nan", "ARCHIVER_GRACE_S: input should be a finite number, found 'nan'"),
+    ("ARCHIVER_GC_SECRET_ACCESS_KEY", "do-not-show-me\n", "ARCHIVER_GC_SECRET_ACCESS_KEY ends with a newline"),
+    ("ARCHIVER_GC_ACCESS_KEY_ID", "\u00fcber", "ARCHIVER_GC_ACCESS_KEY_ID holds a character that is not ASCII"),
+]
+
+
+@pytest.mark.parametrize(("variable", "value", "said"), UNUSABLE)
+def test_a_value_that_carries_too_much_is_named_with_what_is_wrong(
+    environment, variable: str, value: str, said: str
+) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s"}
+    keys |= {"ARCHIVER_GC_ACCESS_KEY_ID": "id", "ARCHIVER_GC_SECRET_ACCESS_KEY": "s"}
+
+    [problem] = problems(environment, **keys | {variable: value})
+
+    assert problem.startswith(said)
+    assert SECRET not in problem
+
+
+def test_bytes_that_are_no_text_are_named_and_not_printed(environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment()
+    monkeypatch.setitem(os.environ, "ARCHIVER_SPOOL", os.fsdecode(b"/spool/\xff"))
+
+    assert "ARCHIVER_SPOOL holds bytes that are not UTF-8" in problems_of_now()
+
+
+def test_problems_of_every_kind_are_reported_together(environment) -> None:
+    found = problems(
+        environment,
+        ARCHIVER_SLOTS="4\n",
+        AWS_SECRET_ACCESS_KEY=f"{SECRET}\n",
+        AWS_REGION="eu west",
+        AWS_ENDPOINT_URL="store:9000",
+        AWS_CA_BUNDLE="/nowhere",
+    )
+
+    assert len(found) == 6, "half a pair of keys, too"
+    assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize("given", ["", "/", "team/a", "/team/a/"])
+def test_a_prefix_has_one_shape_however_it_was_written(environment, given: str) -> None:
+    environment(ARCHIVER_PREFIX=given)
+
+    settings = load_settings()
+
+    assert settings.prefix == settings.s3.prefix == ("team/a/" if "team" in given else "")
+
+
+def test_archiver_config_shows_where_each_value_came_from(environment, tmp_path) -> None:
+    (tmp_path / "config").write_text(
+        "[profile minio]\nendpoint_url = http://minio.example:9000\n"
+        f"aws_access_key_id = minio-id\naws_secret_access_key = {SECRET}\n"
+    )
+    environment(AWS_PROFILE="minio", AWS_CONFIG_FILE=str(tmp_path / "config"), AWS_REGION="eu-west-1")
+
+    said = CliRunner().invoke(config, catch_exceptions=False).output
+
+    in_profile = f"profile minio in {tmp_path / 'config'}"
+    names = (
+        "AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL",
+        "AWS_REGION",
+        "AWS_CA_BUNDLE",
+        "AWS_ACCESS_KEY_ID",
+        "ARCHIVER_BUCKET",
+    )
+    rows = {name: line for line in said.splitlines() for name in names if line.strip().startswith(name)}
+    assert "http://minio.example:9000" in rows["AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL"]
+    assert f"endpoint_url of {in_profile}" in rows["AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL"]
+    assert "environment variable AWS_REGION" in rows["AWS_REGION"]
+    assert "default" in rows["AWS_CA_BUNDLE"]
+    assert "minio-id" in rows["AWS_ACCESS_KEY_ID"]
+    assert in_profile in rows["AWS_ACCESS_KEY_ID"]
+    assert "environment variable ARCHIVER_BUCKET" in rows["ARCHIVER_BUCKET"]
+    assert SECRET not in said

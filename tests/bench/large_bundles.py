@@ -167,7 +167,7 @@ async def ours(what: str, files: list[Path]) -> float:
     from archiver.wiring import make_archive, open_store
     from archiver.worker.archive import digest_of
 
-    settings = load_settings().model_copy(update={"prefix": what.replace(" ", "-")})
+    settings = load_settings().model_copy(update={"prefix": what.replace(" ", "-") + "/"})
     prepared = PreparedEvent.from_checked(event())
     async with open_store(settings) as store:
         archive, slots = make_archive(settings, store), asyncio.Semaphore(AT_ONCE)

@@ -31,7 +31,7 @@ def access_to(server: S3Server, **changes: object) -> S3Access:
     """Return the access to an embedded store, under a prefix that nobody else uses unless one is given."""
     access = S3Access(
         bucket=server.bucket,
-        prefix=f"test-{uuid.uuid4().hex}",
+        prefix=f"test-{uuid.uuid4().hex}/",
         endpoint_url=server.url,
         access_key_id=server.access_key,
         secret_access_key=server.secret_key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +16,14 @@ _SLOWEST_UPLOAD_BYTES_PER_S = 256 * 1024  # what a socket holds, up to 4 MiB, ar
 
 @dataclass(frozen=True, slots=True)
 class S3Access:
-    """Where the bucket is and how to speak to it. The whole truth: drivers read nothing else for this.
+    """Where the bucket is and how to reach it; drivers read nothing else for this.
 
-    `endpoint_url` None means AWS itself. `prefix` has neither a leading nor a trailing slash; '' is the whole
-    bucket. Without `access_key_id` the AWS chain applies (environment, profile, web identity, container,
-    instance), through boto3 for every driver, so that all find the same identity. `ca_bundle` is a PEM file
-    for stores behind a private authority. `proxy` is the one that leads to the store. `checksums` says whether a
-    body's SHA-256 is sent as a header for the store to verify; a few stores refuse it. Times are seconds;
-    `connections` bounds how many are kept open.
+    `endpoint_url` None means AWS itself. `prefix` is how every key begins: it ends with a slash, or is ''. Without
+    `access_key_id` botocore finds the identity (profile, process, single sign-on, role, container, instance), and
+    finds it anew when it is refused. `ca_bundle` is a PEM file for stores behind a private authority. `proxy` is the
+    one that leads to the store. `addressing` None means `path` but for AWS. `checksums` says whether a body's SHA-256
+    is sent as a header for the store to verify; a few stores refuse it. Times are seconds; `connections` bounds how
+    many are kept open.
     """
 
     bucket: str
@@ -35,13 +35,11 @@ class S3Access:
     session_token: str | None = field(default=None, repr=False)
     ca_bundle: Path | None = None
     proxy: Proxy | None = None
+    addressing: Literal["path", "virtual"] | None = None
     checksums: bool = True
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 20.0
     connections: int = 20
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "prefix", self.prefix.strip("/"))
 
     @property
     def url(self) -> str:
@@ -57,6 +55,8 @@ class S3Access:
     @property
     def path_style(self) -> bool:
         """Whether the bucket goes into the path: `bucket.host` needs DNS and a wildcard certificate."""
+        if self.addressing is not None:
+            return self.addressing == "path"
         return self.endpoint_url is not None or "." in self.bucket
 
     def patience_s(self, sent_bytes: int = 0) -> float:
@@ -65,8 +65,8 @@ class S3Access:
 
     def full_key(self, key: str) -> str:
         """Return the key as the bucket knows it."""
-        return f"{self.prefix}/{key}" if self.prefix else key
+        return self.prefix + key
 
     def relative_key(self, full_key: str) -> str:
         """Return a key of the bucket as our callers know it."""
-        return full_key.removeprefix(f"{self.prefix}/") if self.prefix else full_key
+        return full_key.removeprefix(self.prefix)

@@ -7,7 +7,6 @@ library that was measured: see docs/performance.md. Behind a proxy it is not use
 from __future__ import annotations
 
 import hashlib
-import ssl
 import time
 from base64 import b64encode
 from contextlib import suppress
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 
 from archiver.core.errors import KeyMissing, StoreUnavailable
 from archiver.core.values import Folder, Listed, Stored
-from archiver.stores.s3.credentials import RenewingCredentials
+from archiver.stores.s3.credentials import RenewingCredentials, may_be_rejected
 from archiver.stores.s3.http1 import Exchange, File, Host, NoAnswer
 from archiver.stores.s3.list_objects import NotAPage, Page, read_page
 from archiver.stores.s3.refusals import (
@@ -34,7 +33,8 @@ from archiver.stores.s3.refusals import (
     root_of,
     what_answered,
 )
-from archiver.stores.s3.sigv4 import NOTHING_SHA256, path_of, query_of, signed
+from archiver.stores.s3.sigv4 import NOTHING_SHA256, Credentials, path_of, query_of, signed
+from archiver.stores.s3.trust import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -61,7 +61,7 @@ class DirectStore:
         self._bucket = f"/{access.bucket}" if access.path_style else ""
         shown = f"[{name}]" if ":" in name else name
         self._host = shown if port in {80, 443} and endpoint.port is None else f"{shown}:{port}"
-        tls = ssl.create_default_context(cafile=access.ca_bundle) if is_tls else None
+        tls = tls_context(access.ca_bundle) if is_tls else None
         self._server = Host(name, port, tls, access.connect_timeout_s, access.connections)
         self._credentials = RenewingCredentials(access)
 
@@ -225,13 +225,35 @@ class DirectStore:
         return b"".join(pieces)
 
     async def _ask(self, verb: str, what: str, request: _Request) -> tuple[Connection, Answer]:
-        """Send a request, and return its answer with the connection, which is to be given back."""
+        """Send a request, and return its answer with the connection, which is to be given back.
+
+        Where the credentials are refused and others can be had by now, it is sent once more with those.
+        """
+        used = self._credentials.now or await self._credentials.renewed()
+        connection, answer = await self._send(verb, what, request, used)
+        if answer.status < 400 or not _is_rejection(answer):
+            return connection, answer
+        try:
+            others = await self._credentials.renewed(rejected=used)
+        except BaseException:
+            connection.close()
+            raise
+        if others == used:
+            return connection, answer
+        self._server.give_back(connection)
+        if isinstance(request.body, File):
+            request.body.file.seek(0)
+        return await self._send(verb, what, request, others)
+
+    async def _send(
+        self, verb: str, what: str, request: _Request, credentials: Credentials
+    ) -> tuple[Connection, Answer]:
         body, access = request.body, self._access
         size = body.size_bytes if isinstance(body, File) else len(body)
         key = f"/{path_of(access.full_key(request.key))}" if request.key else ""
         path = f"{self._bucket}{key}" or "/"
         lines = signed(
-            self._credentials.now or await self._credentials.renewed(),
+            credentials,
             access.region,
             request.method,
             path,
@@ -279,6 +301,11 @@ class _Request(NamedTuple):
     body: bytes | File = b""
     sha256: str = NOTHING_SHA256
     query: str = ""
+
+
+def _is_rejection(answer: Answer) -> bool:
+    """Whether a refusal may be due to credentials that are no longer the right ones."""
+    return may_be_rejected(answer.status, refusal_in(answer.status, answer.header, answer.body).code)
 
 
 def _names_amazon(answer: Answer) -> bool:
