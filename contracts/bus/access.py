@@ -36,7 +36,7 @@ class NatsAccess:
     """Where NATS is and how to log in.
 
     `url` may name several servers of one cluster, with commas between; all take the login of the first. It may
-    hold a password: show `place` instead. `tls_first` is for servers that expect TLS before they say anything.
+    hold a password: show `place` instead. `tls_first` is for servers that expect TLS before they send anything.
     """
 
     url: str = field(repr=False)
@@ -62,7 +62,7 @@ class NatsAccess:
         Raises:
             BadInput: a value that cannot be used; names its variable, or the key in the context.
         """
-        if url is not None and url.partition("://")[2][:1] in {"", "/"} and "://" in url:
+        if url is not None and url.startswith(("nats:///", "tls:///")):
             url = None
         given = {key: (name, environ[name]) for key, name in _VARIABLES.items() if environ.get(name)}
         if url:

@@ -37,7 +37,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class ChildProcess:
-    """A server that runs as our child, with a folder and a log of its own.
+    """A server that runs as a child process, with its own folder and log.
 
     It dies with the thread that called `start`: start it from the main thread, or from one that lasts.
     """
@@ -101,7 +101,7 @@ class ChildProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-ISc", _BECOME, str(os.getpid()), executable, *map(str, arguments)],
                 cwd=self.home,
-                # Nothing of ours: weed would make identities of AWS_* and buckets of S3_BUCKET.
+                # Not our environment: weed would make identities of AWS_* and buckets of S3_BUCKET.
                 env={"HOME": str(self.home), "PATH": os.defpath},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -119,7 +119,7 @@ class ChildProcess:
         return path
 
     def wait_until(self, ready: Callable[[], bool]) -> None:
-        """Wait until `ready` says so.
+        """Wait until `ready` returns True.
 
         Raises:
             ServerDidNotStart: it ended, or was not ready in time and has been killed.
@@ -144,7 +144,7 @@ class ChildProcess:
 
 
 def find_program(binary: str) -> str:
-    """Return the path of a program that this environment, or else PATH, holds.
+    """Return the path of a program in this environment, or otherwise on PATH.
 
     Raises:
         ServerDidNotStart: neither does.

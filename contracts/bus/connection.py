@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What JetStream says of a stored message; `duplicate` where the message id was known already."""
+    """JetStream's PubAck of a stored message; `duplicate` where it knew the message id already."""
 
     stream: str
     sequence: int
@@ -123,7 +123,7 @@ def _first_reason(error: Exception, access: NatsAccess) -> str:
     """Return why the first connection failed, with what would help where a setting is the likely cause."""
     why = _reason(error)
     if isinstance(error, ssl.SSLError) and "CERTIFICATE_REQUIRED" in str(error):
-        return "the server asks for a certificate of ours: NATS_CERT and NATS_KEY"
+        return "the server requires a client certificate: set NATS_CERT and NATS_KEY"
     if not access.tls_first and (isinstance(error, TimeoutError) or "expecting INFO" in why):
         return f"{why}; a server that expects TLS first needs NATS_TLS_FIRST=true"
     return why
@@ -193,8 +193,8 @@ def _reason(error: Exception) -> str:
     return text.removeprefix("nats: ")
 
 
-async def look_around(access: NatsAccess, subjects: list[str]) -> list[str]:
-    """Say what is there: the server's version, JetStream, and the stream of each subject.
+async def describe_server(access: NatsAccess, subjects: list[str]) -> list[str]:
+    """Describe a server: its version, whether JetStream is enabled, and the stream of each subject.
 
     Raises:
         Unreachable: NATS does not answer.

@@ -1,4 +1,4 @@
-"""Contexts of the `nats` command: named files that say where NATS is and how to log in.
+"""Contexts of the `nats` command: named files with the address of a NATS server and a login.
 
 The format is ADR-21 of nats-architecture-and-design: `nats/context/NAME.json` below `$XDG_CONFIG_HOME`, by default
 `~/.config`, and the name of the selected one in `nats/context.txt`.

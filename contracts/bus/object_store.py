@@ -19,11 +19,11 @@ _ANSWER_WITHIN_S = 5.0
 
 
 async def require_bucket(client: Client, bucket: str, *, place: str) -> None:
-    """Look whether the bucket is there; `place` says in errors where NATS is.
+    """Check that the bucket exists; `place` names the NATS server in errors.
 
     Raises:
         BadInput: no bucket can have that name.
-        Unreachable: it is not there (says what to do), or NATS does not answer.
+        Unreachable: the bucket does not exist, or NATS does not answer.
     """
     with _refusals(bucket, place):
         await client.jetstream(timeout=_ANSWER_WITHIN_S).object_store(bucket)
@@ -55,7 +55,7 @@ def _refusals(bucket: str, place: str) -> Iterator[None]:
     except InvalidBucketNameError:
         raise BadInput(f"{bucket!r} cannot be a bucket; expected letters, digits, '-' and '_'") from None
     except BucketNotFoundError:
-        raise Unreachable(what, place, "it is not there; create it: archiver init (ARCHIVER_OBJECT_STORE)") from None
+        raise Unreachable(what, place, "it does not exist; create it: archiver init (ARCHIVER_OBJECT_STORE)") from None
     except (NatsError, OSError, TimeoutError) as error:
         why = "no answer in time" if isinstance(error, TimeoutError) else str(error).removeprefix("nats: ")
         raise Unreachable(what, place, why or type(error).__name__) from None

@@ -1,4 +1,4 @@
-"""Read what a stream holds, in order, without consuming any of it, whatever its retention.
+"""Read what a stream holds, in order, without consuming any of it; any retention.
 
 A stream with limits retention is read through an ephemeral consumer, which is fastest. On a work queue or an interest
 stream that would take messages away, or is refused; those are read by sequence, many requests at a time. The requests
@@ -38,7 +38,7 @@ class Stored:
 
 
 def consumes(info: StreamInfo) -> bool:
-    """Return whether a consumer of ours would change what the stream holds."""
+    """Return whether another consumer would change what the stream holds."""
     return info.config.retention not in {None, RetentionPolicy.LIMITS}
 
 
@@ -54,7 +54,7 @@ async def read_stored(
 ) -> AsyncGenerator[list[Stored], None]:
     """Yield the messages of a stream from a sequence or a time on, batch by batch, up to its last one at the start.
 
-    `subject` may hold wildcards. `last` ends before that. With `headers_only`, a payload may be left out.
+    `subject` may hold wildcards. `last` ends before that. With `headers_only`, payloads may be omitted.
 
     Raises:
         nats.errors.Error, TimeoutError: the stream cannot be read, or the connection has gone.
@@ -103,7 +103,7 @@ async def get_stored(client: Client, stream: str, sequence: int, subject: str = 
     return Stored(found.subject, found.seq, found.time, found.data or b"", found.headers or {})
 
 
-_NO_MESSAGE: Final = 10037  # JSNoMessageFoundErr of nats-server; the other 404 is a stream that is not there
+_NO_MESSAGE: Final = 10037  # JSNoMessageFoundErr of nats-server; the other 404 is a missing stream
 
 
 async def _by_sequence(

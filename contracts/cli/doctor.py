@@ -24,7 +24,7 @@ _EXTRAS: Final = {"nats": "nats", "generate": "hypothesis", "http": "schemathesi
     "--nats", "url", metavar="URL", help="NATS server to reach.  [default: $NATS_URL, or the context of `nats`]"
 )
 def doctor(url: str | None) -> Exit:
-    """Say which contracts are installed, what this machine can do, and what it can reach.
+    """Show which contracts are installed, and what this machine has and can reach.
 
     Exit status 4 where NATS is named and does not answer.
     """
@@ -46,14 +46,14 @@ def _doctor_nats(url: str | None) -> Exit:
     if find_spec("nats") is None:
         return Exit.OK
     from contracts.bus.access import NatsAccess
-    from contracts.bus.connection import look_around
+    from contracts.bus.connection import describe_server
 
     access = NatsAccess.from_environment(os.environ, url=url)
     if access is None:
         click.echo("NATS: not named (--nats URL, NATS_URL or NATS_CONTEXT)")
         return Exit.OK
     try:
-        for line in asyncio.run(look_around(access, [f"{subject}" for subject in subjects()])):
+        for line in asyncio.run(describe_server(access, [f"{subject}" for subject in subjects()])):
             click.echo(f"NATS {access.place}: {line}")
     except Unreachable as error:
         click.echo(f"NATS {access.place}: {error.why}")

@@ -12,7 +12,7 @@ from contracts.errors import BadInput, Exit
 from contracts.fixtures.corpus import ROOT
 
 _CONFIG = """\
-# What `contracts` would otherwise have to be told; `contracts schema config` prints the JSON Schema for editors.
+# Defaults of `contracts`; `contracts schema config` prints the JSON Schema for editors.
 contract = "kaizen.schedule.prepared@1"
 
 [emitters.{name}]
@@ -33,7 +33,7 @@ jobs:
           python-version: "3.12"
       # Not on PyPI: install a wheel, or 'kaizen-event-kit[nats] @ git+https://HOST/REPOSITORY@TAG'.
       - run: pip install 'kaizen-event-kit[nats]'
-      # Annotations and the step summary come unasked. Exit status 1: contract broken; 3: the emitter said nothing.
+      # Annotations and the step summary are on by default. Exit status 1: contract broken; 3: no event was seen.
       - run: contracts verify-emitter --report junit=contracts.xml
 """
 _JOBS = {"github": ".github/workflows/contracts.yml", "gitea": ".gitea/workflows/contracts.yml"}

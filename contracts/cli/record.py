@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.bus.access import NatsAccess
-from contracts.cli.amounts import When
+from contracts.cli.amounts import When, counted
 from contracts.errors import BadInput, Exit, NothingChecked
 from contracts.model.violation import printable
 from contracts.output import open_growing
@@ -48,7 +48,7 @@ def record(
     """Record events into FILE.jsonl, a capture a line, for `contracts replay --from-file`.
 
     The SOURCE is a NATS subject that is listened to, with --stream a slice of a stream, or a file of payloads or
-    captures. Secrets and URL credentials are taken out and noted; what is no event is left out and told.
+    captures. Secrets and URL credentials are removed and listed; messages that are no events are skipped and listed.
     """
     from itertools import islice
 
@@ -74,10 +74,10 @@ def record(
                     click.echo(f"scrubbed: {printable(each.origin)}: {printable(at)} ({rule})", err=True)
             else:
                 left_out += 1
-                click.echo(f"left out: {printable(each.where)}: {', '.join(each.rules)}", err=True)
+                click.echo(f"skipped: {printable(each.where)}: {', '.join(each.rules)}", err=True)
         if not events:
-            raise NothingChecked(f"there is no event to record, and {left_out:,} messages were none")
-    click.echo(f"{events:,} events into {into}, {scrubbed:,} scrubbed, {left_out:,} left out", err=True)
+            raise NothingChecked(f"there is no event to record; {counted(left_out, 'message')} skipped")
+    click.echo(f"{counted(events, 'event')} into {into}, {scrubbed:,} scrubbed, {left_out:,} skipped", err=True)
     return Exit.BROKEN if left_out else Exit.OK
 
 
@@ -100,7 +100,7 @@ def _from_nats(
         if idle_s is not None:
             raise BadInput("--until-idle is for a subject that is listened to; a stream ends where it ends now")
         if since is not None and from_seq is not None:
-            raise BadInput("--since and --from-seq exclude each other: both say where the slice begins")
+            raise BadInput("--since and --from-seq exclude each other: both set the start of the slice")
         return read_slice(access, Slice(stream, subject or ">", since, from_seq, until), name="contracts record")
     if since is not None or from_seq is not None:
         raise BadInput("--since and --from-seq need --stream: core NATS keeps nothing")

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import click
 
 from contracts.bus.access import NatsAccess
-from contracts.cli.amounts import Pair, Rate, Share, Speed, When
+from contracts.cli.amounts import Pair, Rate, Share, Speed, When, counted
 from contracts.cli.option_groups import GroupedCommand
 from contracts.config.values import find_config
 from contracts.emit.spool import Spool
@@ -32,7 +32,7 @@ from contracts.replay.plan.bundles import copy_bundles
 from contracts.replay.plan.messages import PLAN, ReplayRun, read_messages, read_run, write_plan
 from contracts.replay.plan.planner import Digest, Wanted, planned
 from contracts.replay.plan.rewrite import Rewriting
-from contracts.replay.plan.schedule import Shape
+from contracts.replay.plan.schedule import Schedule
 from contracts.replay.target.rails import Target, find_target, refuse_live, same_target
 from contracts.rules.registry import load_contract
 
@@ -51,7 +51,7 @@ _GROUPS: Final = {
         "invalid",
     ),
     "Rewriting": ("rewrite", "roots", "repos", "spool"),
-    "Shape of the traffic (by default in order, as fast as it goes)": (
+    "Schedule of the traffic (by default in order, as fast as it goes)": (
         "rate",
         "speed",
         "jitter",
@@ -120,7 +120,7 @@ _NEEDS: Final = {
 @click.option("--speed", type=Speed(), help="The gaps as they were recorded, so many times as fast: 1x, 10x.")
 @click.option("--jitter", type=Share(), help="Send up to this part of the gap before it early, at random: 20%.")
 @click.option("--shuffle", type=click.IntRange(min=2), metavar="N", help="Move each message by fewer than N places.")
-@click.option("--duplicate", type=Share(), help="Send this part of the events twice, as messages of their own: 5%.")
+@click.option("--duplicate", type=Share(), help="Send this share of the events twice, as separate messages: 5%.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Repeat the chances of another replay.")
 @click.option("--execute", is_flag=True, help="Send it.")
 @click.option("--yes-this-is-live", "live", metavar="NAME", help="The target looks live, and is meant.")
@@ -168,7 +168,7 @@ def replay(target: str | None, *, execute: bool, live: str | None, resume: Path 
     _refuse_orphans(given)
     place = find_target(find_config(Path.cwd(), os.environ), target, os.environ)
     if execute:
-        refuse_live(place, [], live)  # what needs no server is said before there is any work
+        refuse_live(place, [], live)  # checked first: it needs no server
     source = _chosen_source(given, os.environ)
     wanted, digest = _wanted(place, given), Digest()
     messages = planned(source.found, wanted, digest)
@@ -188,7 +188,7 @@ def replay(target: str | None, *, execute: bool, live: str | None, resume: Path 
 
 def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> None:
     """Show the plan, and end here where a rail stands in the way."""
-    from contracts.replay.target.liveness import look_at
+    from contracts.replay.target.liveness import inspect_target
 
     _show_plan(source, wanted, digest)
     if digest.refused:
@@ -196,29 +196,29 @@ def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> N
     if not digest.messages:
         why = f": {digest.passed_over:,} events were seen on other subjects" if digest.passed_over else ""
         raise NothingChecked(f"there is no event to send{why}")
-    refuse_live(wanted.target, look_at(wanted.target, digest.subjects), live)
+    refuse_live(wanted.target, inspect_target(wanted.target, digest.subjects), live)
 
 
 def _resume(folder: Path, target: str | None, *, live: str | None, given: dict[str, Any]) -> Exit:
     """Go on with a run, after its rails were checked again: hours may have passed."""
-    from contracts.replay.target.liveness import look_at
+    from contracts.replay.target.liveness import inspect_target
 
     context = click.get_current_context()
     kept = {"target", "live", "resume", "concurrency", "await_s", "spool", "execute"}
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name not in kept and source is click.core.ParameterSource.COMMANDLINE:
-            raise BadInput(f"{parameter.opts[0]} and --resume exclude each other: the plan says what is sent, and how")
+            raise BadInput(f"{parameter.opts[0]} and --resume exclude each other: the plan holds what is sent, and how")
     run = read_run(folder)
     if target not in {None, run.target}:
         raise BadInput(f"the run in {folder} is for the target {run.target}, not for {target}")
     place = same_target(find_config(Path.cwd(), os.environ), run, os.environ)
-    refuse_live(place, look_at(place, {each.subject for each in read_messages(folder)}), live)
+    refuse_live(place, inspect_target(place, {each.subject for each in read_messages(folder)}), live)
     return _send(folder, place, given)
 
 
 def _send(folder: Path, target: Target, given: dict[str, Any]) -> Exit:
-    """Put the bundles where the events will look for them, and hand the run to what sends it."""
+    """Copy the bundles to the keys of the rewritten events, and send the run."""
     if given["spool"] is not None:
         _copy_bundles(folder, given["spool"])
     return _carry_out(folder, target, concurrency=given["concurrency"], await_archived_s=given["await_s"])
@@ -234,7 +234,7 @@ def _wanted(target: Target, given: dict[str, Any]) -> Wanted:
 
     return Wanted(
         target=target,
-        shape=Shape(
+        schedule=Schedule(
             rate=given["rate"],
             speed=given["speed"],
             jitter=given["jitter"] or 0.0,
@@ -259,7 +259,7 @@ def _run(run_id: str, wanted: Wanted, digest: Digest) -> ReplayRun:
         messages=digest.messages,
         lasts_s=digest.lasts_s,
         created_at=format_rfc3339(wanted.now),
-        seed=wanted.seed if wanted.shape.draws else None,
+        seed=wanted.seed if wanted.schedule.draws else None,
     )
 
 
@@ -281,13 +281,13 @@ def _draft(runs: Path) -> Iterator[Path]:
 def _carry_out(folder: Path, target: Target, *, concurrency: int, await_archived_s: float | None) -> Exit:
     """Send what is left of a run; print the final table, and leave the report in its folder.
 
-    A run that has its report is complete, and what that says of it stays.
+    A run that has its report is complete; the report stays as it is.
 
     Raises:
-        KitError: the run was broken off; the error says how to go on with it.
+        KitError: the run was interrupted; the message names the command that resumes it.
     """
     if (folder / REPORT).exists():
-        click.echo(f"complete  nothing is left to send: {folder / REPORT} says what it came to")
+        click.echo(f"complete  nothing is left to send: see {folder / REPORT}")
         return Exit.OK if json.loads((folder / REPORT).read_bytes())["passes"] else Exit.BROKEN
     from contracts.cli.tables import print_table
     from contracts.replay.send.run import execute
@@ -335,16 +335,14 @@ class EventsRefused(KitError):
     def __str__(self) -> str:
         refused = self.digest.refused
         count = sum(each.events for each in refused.values())
-        lines = [f"{_counted(count, 'event')} may not be sent, and nothing was:"]
+        lines = [f"{counted(count, 'event')} may not be sent, and nothing was:"]
         for reason, each in sorted(refused.items()):
             more = ", …" if each.events > len(each.examples) else ""
             lines.append(f"  {each.events:,} for {reason}: {', '.join(each.examples)}{more}")
         if any(reason.startswith("boundary/") for reason in refused):
             lines.append("  nothing sends what the boundary forbids; captures are without it: contracts record")
         if any("/" in reason and not reason.startswith(("boundary/", "payload/")) for reason in refused):
-            lines.append(
-                "  contracts explain RULE says what a rule expects; --invalid sends what breaks it all the same"
-            )
+            lines.append("  contracts explain RULE shows what a rule expects; --invalid sends events that break it")
         return "\n".join(lines)
 
 
@@ -355,18 +353,16 @@ def _option(name: str) -> str:
 
 
 def _refuse_orphans(given: Mapping[str, Any]) -> None:
-    """Refuse options that say something of an option that is not there.
+    """Refuse options that need another one, which was not given.
 
     Raises:
         BadInput: names both.
     """
     for name, needed in _NEEDS.items():
         if given[name] not in (None, ()) and not given[needed]:
-            raise BadInput(
-                f"{_option(name)} says something of {_option(needed)}, which is not there\n  give both, or none"
-            )
+            raise BadInput(f"{_option(name)} needs {_option(needed)}")
     if given["since"] is not None and given["from_seq"] is not None:
-        raise BadInput("--since and --from-seq exclude each other: both say where the slice begins")
+        raise BadInput("--since and --from-seq exclude each other: both set the start of the slice")
 
 
 def _chosen_source(given: Mapping[str, Any], environment: Mapping[str, str]) -> _Source:
@@ -409,7 +405,7 @@ def _show_plan(source: str, wanted: Wanted, digest: Digest) -> None:
     target, repeats = wanted.target, digest.messages - digest.events
     where = f"{target.name}: {target.place}" + (f", stream {target.stream}" if target.stream else "")
     click.echo(
-        f"what      {_counted(digest.events, 'event')} from {source}"
+        f"what      {counted(digest.events, 'event')} from {source}"
         + (f", {repeats:,} of them twice" if repeats else "")
     )
     if wanted.rewriting is not None:
@@ -417,18 +413,14 @@ def _show_plan(source: str, wanted: Wanted, digest: Digest) -> None:
     click.echo(f"where     {where}")
     for subject, count in sorted(digest.subjects.items()):
         click.echo(f"subject   {printable(subject)}: {count:,}")
-    click.echo(f"how many  {_counted(digest.messages, 'message')}")
-    seed = f", seed {wanted.seed}" if wanted.shape.draws else ""
-    click.echo(f"how long  {_how_long(digest.lasts_s, wanted.shape)}{seed}")
+    click.echo(f"how many  {counted(digest.messages, 'message')}")
+    seed = f", seed {wanted.seed}" if wanted.schedule.draws else ""
+    click.echo(f"how long  {_how_long(digest.lasts_s, wanted.schedule)}{seed}")
     if digest.passed_over:
-        click.echo(f"left out  {_counted(digest.passed_over, 'event')} seen on other subjects than {wanted.subject}")
+        click.echo(f"skipped   {counted(digest.passed_over, 'event')} seen on other subjects than {wanted.subject}")
     refused = sum(each.events for each in digest.refused.values())
     if refused:
-        click.echo(f"refused   {_counted(refused, 'event')}")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
+        click.echo(f"refused   {counted(refused, 'event')}")
 
 
 def _rewriting(wanted: Wanted) -> str:
@@ -439,10 +431,12 @@ def _rewriting(wanted: Wanted) -> str:
     return "; ".join(changes)
 
 
-def _how_long(lasts_s: float, shape: Shape) -> str:
-    told = ["as fast as it goes"] if shape.rate is None and shape.speed is None else [f"{lasts_s:,.1f} s at least"]
-    told += [f"{shape.rate:g}/s"] if shape.rate is not None else []
-    told += [f"{shape.speed:g}x"] if shape.speed is not None else []
-    told += [f"jitter {shape.jitter:.0%}"] if shape.jitter else []
-    told += [f"shuffled by fewer than {shape.shuffle:,} places"] if shape.shuffle > 1 else []
+def _how_long(lasts_s: float, schedule: Schedule) -> str:
+    told = (
+        ["as fast as it goes"] if schedule.rate is None and schedule.speed is None else [f"{lasts_s:,.1f} s at least"]
+    )
+    told += [f"{schedule.rate:g}/s"] if schedule.rate is not None else []
+    told += [f"{schedule.speed:g}x"] if schedule.speed is not None else []
+    told += [f"jitter {schedule.jitter:.0%}"] if schedule.jitter else []
+    told += [f"shuffled by fewer than {schedule.shuffle:,} places"] if schedule.shuffle > 1 else []
     return ", ".join(told)

@@ -1,4 +1,4 @@
-"""`contracts verify-emitter`: gate an emitter, wherever it speaks."""
+"""`contracts verify-emitter`: gate an emitter, over any transport."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def verify_emitter(
     options: ReportOptions,
     **flags: Any,
 ) -> Exit:
-    """Observe an emitter wherever it speaks, and hold all it says against the contract.
+    """Observe an emitter over any transport, and check its events against the contract.
 
     \b
       cmd:PROGRAM ARGUMENTS     a program that prints the event; {agent} {root} {cadence} {format} {repo} and
@@ -98,7 +98,7 @@ def _emitters(
 
 
 def _emitter(told: EmitterConfig, flags: dict[str, Any]) -> Emitter:
-    """Return the emitter of a table or a URI; what a flag says goes before what the table says."""
+    """Return the emitter of a table or a URI; flags take precedence over the table."""
     from contracts.observe.configured import emitter_of
     from contracts.observe.verify import parse_correlation
 

@@ -1,1 +1,1 @@
-"""The configuration file: where it is, and what it says."""
+"""The configuration file: discovery, schema and values."""

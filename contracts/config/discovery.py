@@ -1,4 +1,4 @@
-"""Where the configuration is: `contracts.toml`, or `[tool.contracts]` in `pyproject.toml`.
+"""Find the configuration: `contracts.toml`, or `[tool.contracts]` in `pyproject.toml`.
 
 The nearest one from the working directory up to the repository's root counts, and no further: it names programs
 to run, and above the repository anybody may have put it.
@@ -53,7 +53,7 @@ def parse_toml(text: str, path: Path | str) -> dict[str, Any]:
     """Parse TOML; `path` is what an error calls it.
 
     Raises:
-        BadInput: it is not TOML; says where.
+        BadInput: it is not TOML; names the line.
     """
     import tomllib  # noqa: PLC0415 - only where there is something to read
 

@@ -1,6 +1,6 @@
-"""What the configuration file says: what a team would otherwise type after `contracts`.
+"""The values of the configuration file: what a team would otherwise type after `contracts`.
 
-`contracts.schema.json` says what may stand in it; `contracts.config.discovery` finds it.
+`contracts.schema.json` describes it; `contracts.config.discovery` finds it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PHRASES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class EmitterConfig:
-    """One `[emitters.NAME]` table; None where the file says nothing. `timeout` is in seconds.
+    """One `[emitters.NAME]` table; None where a key is not set. `timeout` is in seconds.
 
     `contracts.schema.json` describes each key.
     """
@@ -64,7 +64,7 @@ class EmitterConfig:
 
 @dataclass(frozen=True, slots=True)
 class TargetConfig:
-    """One `[targets.NAME]` table: a place that replays may go to; None or empty where the file says nothing.
+    """One `[targets.NAME]` table: a place that replays may go to; None or empty where a key is not set.
 
     `contracts.schema.json` describes each key. `url` and `headers` may hold credentials.
     """
@@ -81,7 +81,7 @@ class TargetConfig:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the configuration file says, checked; None or empty where it says nothing.
+    """The configuration, validated; None or empty where a key is not set.
 
     `path` is the file, None where there is none. Paths in it are relative to its folder: see `resolve`.
     """
@@ -135,10 +135,10 @@ class Config:
 
 
 def find_config(start: Path, environment: Mapping[str, str]) -> Config:
-    """Read the nearest configuration file from the folder `start` upwards, or return a `Config` that says nothing.
+    """Read the nearest configuration file from the folder `start` upwards, or return an empty `Config`.
 
     Raises:
-        BadInput: it cannot be used; says everything that is wrong with it.
+        BadInput: it cannot be used; lists every problem.
     """
     path = find_config_file(start)
     return read_config(path, environment) if path else Config()
@@ -148,7 +148,7 @@ def read_config(path: Path, environment: Mapping[str, str]) -> Config:
     """Read one configuration file: `contracts.toml`, or `pyproject.toml` by its name.
 
     Raises:
-        BadInput: it cannot be used; says everything that is wrong with it.
+        BadInput: it cannot be used; lists every problem.
     """
     return parse_config(read_text(path), path, environment)
 

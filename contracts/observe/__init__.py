@@ -1,1 +1,1 @@
-"""Observe an emitter wherever it speaks, and apply one set of checks to what it says."""
+"""Observe an emitter over any transport, and apply one set of checks to its events."""

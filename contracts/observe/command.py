@@ -1,4 +1,4 @@
-"""Observe a program: what it prints, how it ends, what it says on standard error, and how long it takes."""
+"""Observe a program: its output, exit status, standard error and duration."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def observe_command(
 def run_trigger(
     template: str, placeholders: Mapping[str, str], *, timeout_s: float, env: Mapping[str, str] | None = None
 ) -> list[Violation]:
-    """Run a command that makes an emitter speak somewhere else; its output is not looked at, its end is."""
+    """Run a command that makes an emitter publish elsewhere; only its exit status and standard error are checked."""
     with Path(os.devnull).open("wb") as sink:
         done = run_program(fill(template, placeholders), sink, timeout_s=timeout_s, env=os.environ | (env or {}))
     return list(_behaviour(done, timeout_s))
@@ -78,7 +78,7 @@ def _behaviour(done: Finished, timeout_s: float) -> Iterator[Violation]:
         how = f"signal {-done.status}" if done.status < 0 else f"exit status {done.status}"
         yield broken("emitter/exit-status", f"{how}{_safe_tail(done)}")
     if any(may_be_secret(line) for line in done.stderr.splitlines()):
-        yield broken("emitter/stderr-secret", "what looks like a secret (not shown)")
+        yield broken("emitter/stderr-secret", "a possible secret (not shown)")
 
 
 def _safe_tail(done: Finished) -> str:

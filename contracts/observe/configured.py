@@ -18,7 +18,7 @@ from contracts.observe.verify import Emitter, observe, parse_correlation
 from contracts.rules.registry import Contract, load_contract
 
 DEFAULT_CONTRACT: Final = "kaizen.schedule.prepared"
-"""What an emitter emits where nobody says otherwise."""
+"""The contract of an emitter by default."""
 
 
 def contract_of(config: Config) -> Contract:

@@ -39,7 +39,7 @@ def _read(path: Path) -> bytes:
 
 
 def _numbered(raw: bytes, where: str) -> Iterator[Observation]:
-    """Tell events by the number of their line; a line of JSONL is one also where it is broken."""
+    """Name events by their line number; every line of JSONL is one, even a broken one."""
     lines = [(number, line) for number, line in enumerate(raw.splitlines(), 1) if line.strip()]
     if len(lines) > 1 and (where.endswith(_LINES) or len(split_events(raw)) > 1):
         yield from (Observation(line, f"{where}:{number}") for number, line in lines)

@@ -45,7 +45,7 @@ def _time(event: Mapping[str, Any], observed: Observed) -> Iterator[Violation]:
     try:
         instant = parse_rfc3339(told)
     except InvalidTimestamp:
-        return  # the contract says so already
+        return  # the contract reports it already
     if not observed.started_at - CLOCK_TOLERANCE <= instant <= observed.ended_at + CLOCK_TOLERANCE:
         first, last = (each.isoformat(timespec="seconds") for each in (observed.started_at, observed.ended_at))
         yield broken("golden/occurred_at", show(told), at="/occurred_at", expected=f"a time from {first} to {last}")
@@ -80,7 +80,7 @@ def _command_difference(wanted: str, found: str, golden_root: str, root: str) ->
             for text, place in ((wanted, golden_root), (found, root))
         ]
     except UnreadableCommand:
-        return None  # the contract says so already
+        return None  # the contract reports it already
     # The root and what is below it, alone or as the value of an option; not a neighbour that begins alike.
     golden_place = re.compile(rf"(?<![^=:,@]){re.escape(golden_root)}(?=$|[/\\:,])")
     expected = [golden_place.sub(lambda _: root, word) for word in words[0]]

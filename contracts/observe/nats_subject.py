@@ -34,7 +34,7 @@ class Watch:
     """What to watch, and when it is enough: `count` events, or the first that has `correlate`'s values.
 
     `stream` None is core NATS; `from_sequence` None is from now on. `timeout_s` counts from the end of the trigger,
-    or from now where there is none: how long a program takes to start says nothing about its event.
+    or from now where there is none: a program's start-up time is not part of its event's.
     """
 
     subject: str
@@ -45,7 +45,7 @@ class Watch:
     from_sequence: int | None = None
 
     def wants(self, raw: bytes) -> bool:
-        """Say whether a message is one of ours: it has the values that `correlate` names."""
+        """Return whether a message has the values that `correlate` names."""
         if not self.correlate:
             return True
         try:
@@ -82,7 +82,7 @@ def observe_subject(access: NatsAccess, watch: Watch, trigger: Callable[[], list
     """Watch a subject while `trigger` runs, or passively; `trigger` returns what was wrong with its own end.
 
     Raises:
-        Unreachable: NATS, JetStream or the stream is not there, or may not be read.
+        Unreachable: NATS does not answer, or JetStream or the stream is missing or may not be read.
         BadInput: not a subject, or not the name of a stream.
     """
     tokens = watch.subject.split(".")
@@ -104,7 +104,7 @@ async def _observe(access: NatsAccess, watch: Watch, trigger: Callable[[], list[
     client = await connect_nats(access, name="contracts verify-emitter", error_cb=remember, disconnected_cb=lost)
     try:
         feed = await _subscribe(client, access, watch)
-        # Confirmed: whatever is published from here on is seen, and a subscription that is not allowed is known.
+        # Once confirmed, every later message is received, and a denied subscription is known.
         await round_trip(client)
         if refused:
             raise refused[0]
@@ -246,7 +246,7 @@ class _Core:
 
 
 class _Stream:
-    """A stream stores a message a moment after plain subscribers have it: what `core` saw says what to wait for."""
+    """A stream stores a message just after plain subscribers receive it, so `core` shows what to wait for."""
 
     def __init__(self, pull: JetStreamContext.PullSubscription, core: _Core) -> None:
         self._pull, self._core = pull, core
@@ -273,7 +273,7 @@ class _Stream:
 
 
 class _ConsumedStream:
-    """A work queue or an interest stream, read by sequence: a consumer of ours would take messages from the others.
+    """A work queue or an interest stream, read by sequence: another consumer would take messages from the workers.
 
     What `core` heard shows what to wait for. A message that a consumer has taken before it was read is the one that
     `core` heard, if the stream has counted one that it does not hold.
@@ -344,7 +344,7 @@ class _ConsumedStream:
 
 _POLL_S = 0.25
 _STORED_WITHIN_S = 1.0
-"""A stream stores a message a moment after plain subscribers have it; what is not there after this time will not be."""
+"""A stream stores a message just after plain subscribers receive it; after this time it is taken as not stored."""
 
 
 def _events(count: int) -> str:

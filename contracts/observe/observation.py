@@ -1,4 +1,4 @@
-"""What an emitter was seen to say and do: plain values, whatever the transport."""
+"""What was observed of an emitter, as plain values that are the same for every transport."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def observe_callable(target: str, placeholders: Mapping[str, str], *, timeout_s:
         try:
             value = call(**arguments)
             returned.append(None if value is None else _as_bytes(value))
-        except BaseException as error:  # noqa: BLE001 - whatever an emitter raises is a finding about it, SystemExit too
+        except BaseException as error:  # noqa: BLE001 - any exception of an emitter is a finding, SystemExit too
             raised.append(f"{type(error).__name__}: {error}")
 
     started_at = datetime.now(UTC)
@@ -71,8 +71,8 @@ def _find(target: str) -> Callable[..., Any]:
 def _arguments(call: Callable[..., Any], target: str, placeholders: Mapping[str, str]) -> dict[str, str]:
     try:
         parameters = inspect.signature(call).parameters.values()
-    except (TypeError, ValueError) as error:  # some of those written in C do not say
-        raise BadInput(f"cannot tell the parameters of py:{target}: {error}") from None
+    except (TypeError, ValueError) as error:  # some built-ins have no signature
+        raise BadInput(f"cannot read the signature of py:{target}: {error}") from None
     if any(each.kind is each.VAR_KEYWORD for each in parameters):
         return dict(placeholders)
     named = [each for each in parameters if each.kind in {each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY}]

@@ -3,7 +3,7 @@
 scenarios/<name>/
 scenario.json   {"why", "repo", "agent", "cadence", "format", "root_name"?}
 checkout/       what the emitter is given, as a private copy named `root_name`
-event.json      the golden event; its `root` is whatever it was when it was recorded
+event.json      the golden event, with the `root` that it was recorded with
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contracts.fixtures.corpus import ROOT
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario as it lies on disk."""
+    """One scenario on disk."""
 
     folder: Path
     why: str
@@ -68,7 +68,7 @@ def load_scenarios(contract: str, folder: Path | None = None, names: tuple[str, 
     """Load scenarios from a folder, by default those that ship with `SUBJECT@VERSION`.
 
     Raises:
-        BadInput: no such folder or scenario, or one that cannot be read; says what one looks like.
+        BadInput: no such folder or scenario, or one that cannot be read; shows the expected layout.
     """
     subject, _, version = contract.partition("@")
     place = folder or ROOT / subject / version / "scenarios"
@@ -86,7 +86,7 @@ def load_scenarios(contract: str, folder: Path | None = None, names: tuple[str, 
 def staged(scenario: Scenario) -> Iterator[Stage]:
     """Give the emitter a private copy of the checkout, and take everything away afterwards."""
     with tempfile.TemporaryDirectory(prefix="contracts-") as home:
-        # Resolved: the emitter says where it really is, and /tmp may be a link.
+        # Resolved: the emitter reports the real path, and /tmp may be a link.
         base = Path(home).resolve()
         root, scratch = base / "given" / scenario.root_name, base / "scratch"
         shutil.copytree(scenario.folder / "checkout", root)

@@ -37,13 +37,13 @@ GROUPS: Final = (
     "golden",
     "prepare",
 )
-"""Every group of rules, in the order in which they are looked at."""
+"""Every group of rules, in the order of the checks."""
 
 _BEHAVIOUR: Final = frozenset({"emitter", "subject", "headers"})
 
 
 def group_of(rule: str) -> str:
-    """Return the group of a rule, told from its id: `bundle.bytes/minimum` is one of `fields`."""
+    """Return the group of a rule by its id: `bundle.bytes/minimum` is one of `fields`."""
     family = rule.partition("/")[0].partition(".")[0].removesuffix("[]")
     if family in _BEHAVIOUR:
         return "behaviour"
@@ -105,7 +105,7 @@ class Suite:
         """Judge one group of rules: a verdict on each event, and why the group could not be checked, or None.
 
         Raises:
-            KitError: the emitter could not be observed at all.
+            KitError: the emitter could not be observed.
         """
         verdicts, unchecked = [], None
         for count, result in self._results(run):
@@ -116,7 +116,7 @@ class Suite:
         return verdicts, unchecked
 
     def judge_waivers(self) -> list[Verdict]:
-        """Run whatever has not run yet, and judge each waiver that has expired or covers nothing.
+        """Run what has not run yet, and judge each waiver that has expired or covers nothing.
 
         Raises:
             KitError: an emitter could not be observed.

@@ -40,7 +40,7 @@ SCHEMES: Final = ("cmd", "nats", "tls", "file", "http", "https", "py", "-")
 
 @dataclass(frozen=True, slots=True)
 class Emitter:
-    """One emitter and how to make it speak. `uri` says where; times are seconds.
+    """One emitter and how to trigger it. `uri` is its transport and address; times are seconds.
 
     `program` is the prepare command to compare with; None compares with nothing but the golden event.
     """
@@ -63,7 +63,7 @@ class Emitter:
         scheme = "-" if self.uri == "-" else self.uri.partition(":")[0]
         if scheme not in SCHEMES or (scheme != "-" and ":" not in self.uri):
             raise BadInput(
-                f"{mask(self.uri)!r} does not say where the emitter speaks\n"
+                f"{mask(self.uri)!r} is no URI of an emitter\n"
                 "  expected cmd:PROGRAM …, nats://HOST/SUBJECT, file:PATH, http(s)://…, py:package.module:callable or -"
             )
         return scheme
@@ -128,7 +128,7 @@ def verify(emitter: Emitter, contract: Contract, scenarios: list[Scenario]) -> I
 
 
 def observe(emitter: Emitter, stage: Stage | None = None) -> Observed:
-    """Observe an emitter once, wherever it speaks."""
+    """Observe an emitter once, over its transport."""
     placeholders = stage.placeholders() if stage else {}
     match emitter.scheme:
         case "cmd":
@@ -200,7 +200,7 @@ def _results(
         if stage is not None and isinstance(result.payload, dict):
             more += _golden(stage, result.payload, observed)
             more += _prepare(emitter, stage, result.payload)
-        # What the contract says of a place already needs no second finding that it also differs there.
+        # A place that breaks the contract needs no second finding that it also differs.
         at_fault = {each.pointer for each in result.violations if each.severity is Severity.ERROR}
         more = [each for each in more if not each.pointer or each.pointer not in at_fault]
         yield 1, result._replace(violations=(*behaviour, *result.violations, *more))
@@ -234,7 +234,7 @@ def _golden(stage: Stage, event: Mapping[str, Any], observed: Observed) -> list[
 
 
 def _prepare(emitter: Emitter, stage: Stage, event: Mapping[str, Any]) -> list[Violation]:
-    """Compare with what the prepare command itself says of the same checkout."""
+    """Compare with the output of the prepare command for the same checkout."""
     if emitter.program is None:
         return []
     scenario = stage.scenario

@@ -2,8 +2,8 @@
 
     {"schema": "kaizen.capture/1", "subject": …, "at": …, "origin": …, "headers": {…}, "event": {…}, "scrubbed": […]}
 
-Whatever can hand out events writes these lines: a bus that is listened to, a stream, an archive. `scrubbed` is there
-only where something was taken out.
+Every source of events writes these lines: a subject, a stream, an archive. `scrubbed` is present only where
+something was removed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from contracts.model.rfc3339 import InvalidTimestamp, format_rfc3339, parse_rfc3
 from contracts.model.strict_json import Limits, Malformation, MalformedPayload, parse_payload
 
 LONGEST_LINE_BYTES: Final = 1 << 23
-"""A longer line is no capture: eight times what a NATS server takes unless it is told otherwise."""
+"""The longest line that is read as a capture: eight times the default limit of a NATS server."""
 _SCHEMA: Final = "kaizen.capture/1"
 _FAMILY: Final = _SCHEMA.partition("/")[0] + "/"
-# What an event may be is said by its contract, when it is checked; here only what can be read without harm.
+# The contract has its own limits; these only bound what reading costs.
 _LIMITS: Final = Limits(payload_bytes=LONGEST_LINE_BYTES, depth=64)
 
 
@@ -31,7 +31,7 @@ _LIMITS: Final = Limits(payload_bytes=LONGEST_LINE_BYTES, depth=64)
 class Capture:
     """One event, and how it was seen.
 
-    `at` is when, aware, None where nobody knows; `origin` says where for people, without credentials, as
+    `at` is when it was seen, aware, None where that is unknown; `origin` is where, for people, without credentials, as
     `KAIZEN_SCHEDULE #17`; `headers` are those of its message. `scrubbed` names the (pointer, rule) of each text that
     was taken out of the event because the boundary forbids it.
     """
@@ -77,7 +77,7 @@ class Unusable:
 
     @classmethod
     def because(cls, error: MalformedPayload, where: str) -> Unusable:
-        """Say why bytes are no event."""
+        """Return the rules that make bytes unusable as an event."""
         return cls(where, tuple(sorted({each.rule for each in error.malformations})))
 
 
@@ -100,12 +100,12 @@ def parse_event(raw: bytes) -> dict[str, Any]:
 def parse_capture(line: bytes, *, where: str) -> Capture:
     """Read one line: a capture, or a bare payload, whose subject is the event that it names.
 
-    `where` says where the line is from; it is the origin of an event that names none. Of a capture, keys that this
-    version does not know are passed over.
+    `where` names the line in errors, and is the origin of an event that has none. Keys of a capture that this version
+    does not know are ignored.
 
     Raises:
         MalformedPayload: not a JSON object that every reader reads alike.
-        BadInput: a capture, but of another version, or not as one is written; says where.
+        BadInput: a capture of another version, or malformed; names the line.
     """
     value = parse_event(line)
     schema = value.get("schema")

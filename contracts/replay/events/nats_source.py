@@ -1,4 +1,4 @@
-"""Events from NATS: a slice of a stream, or a subject that is listened to; a batch at a time, whatever there is."""
+"""Events from NATS: a slice of a stream, or the messages on a subject; batch by batch."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Listening:
 def read_slice(access: NatsAccess, part: Slice, *, name: str) -> Iterator[Found]:
     """Yield the messages of a slice in their order; those that come meanwhile are no part of it.
 
-    Nothing is consumed, whatever the stream's retention. `name` is what the server calls the connection.
+    Nothing is consumed, also from a work queue. `name` is what the server calls the connection.
 
     Raises:
         Unreachable: no NATS, no such stream, it may not be read, or it was lost on the way; names the place.
@@ -152,7 +152,7 @@ def listen(access: NatsAccess, listening: Listening, *, name: str) -> Iterator[F
         BadInput: not a subject.
     """
     with asyncio.Runner() as runner:
-        ears = runner.run(_Ears.open(access, listening, name))
+        ears = runner.run(_Listener.open(access, listening, name))
         try:
             while messages := runner.run(ears.next()):
                 now = datetime.now(UTC)
@@ -161,8 +161,8 @@ def listen(access: NatsAccess, listening: Listening, *, name: str) -> Iterator[F
             runner.run(close_nats(ears.client))
 
 
-class _Ears:
-    """What is heard and not yet taken is bounded: what a slow reader misses is an error of the client's, and told."""
+class _Listener:
+    """Messages on a subject. The queue is bounded: a slow reader that misses messages ends with an error."""
 
     def __init__(self, listening: Listening, place: str) -> None:
         self.client = Client()
@@ -173,12 +173,12 @@ class _Ears:
         self._silent_since = monotonic()
 
     @classmethod
-    async def open(cls, access: NatsAccess, listening: Listening, name: str) -> _Ears:
+    async def open(cls, access: NatsAccess, listening: Listening, name: str) -> _Listener:
         ears = cls(listening, access.place)
         ears.client = await connect_nats(access, name=name, error_cb=ears._fail, disconnected_cb=ears._lose)
         try:
             await ears.client.subscribe(listening.subject, cb=ears._queue.put)
-            # Confirmed: whatever is published from here on is heard, and a subject that is not allowed is known.
+            # Once confirmed, every later message is received, and a denied subject is known.
             await round_trip(ears.client)
             ears._raise_failure()
         except (NatsError, OSError, TimeoutError) as error:
@@ -190,7 +190,7 @@ class _Ears:
         return ears
 
     async def next(self) -> list[Msg]:
-        """Wait for a message, and return all that are there; none where it is enough."""
+        """Wait for a message, and return all that have arrived; none where the limits are reached."""
         count = self._listening.count
         left = _BATCH if count is None else min(_BATCH, count - self._heard)
         if left <= 0:

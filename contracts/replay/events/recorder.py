@@ -15,7 +15,7 @@ BOUNDARY: Final = "boundary/"
 
 
 def recorded(found: Iterable[Found]) -> Iterator[Found]:
-    """Take secrets and URL credentials out of what was found, and say where; the rest is as it came.
+    """Remove secrets and URL credentials, and record where; the rest is unchanged.
 
     An event that breaks a boundary rule even so, such as one that is too large, is unusable.
     """

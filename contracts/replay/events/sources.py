@@ -1,4 +1,4 @@
-"""Events that need no server: golden fixtures, files of captures, standard input; line by line, whatever their size."""
+"""Events that need no server: golden fixtures, files of captures, standard input; read line by line."""
 
 from __future__ import annotations
 

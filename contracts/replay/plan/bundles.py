@@ -1,4 +1,4 @@
-"""The bundles of rewritten events: each lies in the spool under its event's key, and that is another one now."""
+"""The bundles of rewritten events. The spool names a bundle by its event's key, which a rewrite changes."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Outgoing:
     """One message of a run.
 
     `number` counts from 0 in the order of sending; `due_s` is when it is to go out, in seconds from the start;
-    `event_key` is the identity of the event as it is sent; `origin` says where it was taken from, for people.
+    `event_key` is the identity of the event as it is sent; `origin` is where it was taken from, for people.
     `bundle_from` is the name in a spool of the bundle of an event that was rewritten: the one from before that.
     """
 
@@ -83,7 +83,7 @@ def header_line(run: ReplayRun) -> bytes:
 
 
 def write_plan(folder: Path, messages: Iterable[Outgoing], run: Callable[[], ReplayRun]) -> None:
-    """Write the plan of a run; `run` is asked once all its messages are there. The plan appears whole or not at all.
+    """Write the plan of a run; `run` is called after the last message. A complete plan is renamed into place.
 
     Raises:
         BadInput: the folder cannot be written.
@@ -91,7 +91,7 @@ def write_plan(folder: Path, messages: Iterable[Outgoing], run: Callable[[], Rep
     draft = folder / f"{PLAN}.part"
     try:
         with draft.open("xb") as file:
-            file.write(b" " * (_HEADER_BYTES - 1) + b"\n")  # what it says is known at the end
+            file.write(b" " * (_HEADER_BYTES - 1) + b"\n")  # filled in at the end
             for message in messages:
                 file.write(message.to_line())
             header = header_line(run()).rstrip(b"\n")
@@ -116,7 +116,7 @@ def _sync(folder: Path) -> None:
 
 
 def read_run(folder: Path) -> ReplayRun:
-    """Read what a folder's plan says of its run.
+    """Read the run in a folder's plan.
 
     Raises:
         BadInput: there is no plan in it, or not one of this version.

@@ -1,7 +1,7 @@
-"""From what was found to what is sent: rewritten where that is asked for, checked, shaped, and written down.
+"""From what was found to what is sent: rewritten where that is asked for, checked, scheduled, and written down.
 
-A refusal stops the whole replay, since half a rehearsal proves nothing: all of them are counted, so that one look tells
-what is to be mended. What breaks a boundary rule is refused whatever was asked for.
+A refusal stops the whole replay, since half a rehearsal proves nothing; all refusals are counted, so that one run lists
+everything to fix. Events that break a boundary rule are always refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contracts.replay.events.capture import Capture, Found, Unusable, parse_capt
 from contracts.replay.events.recorder import BOUNDARY
 from contracts.replay.plan.messages import Outgoing
 from contracts.replay.plan.rewrite import NotRewritable, Rewriting, occurred_at, shift_to
-from contracts.replay.plan.schedule import Shape, shaped
+from contracts.replay.plan.schedule import Schedule, scheduled
 from contracts.replay.target.rails import Target, is_subject
 
 _EXAMPLES: Final = 3
@@ -67,7 +67,7 @@ class Wanted:
     """
 
     target: Target
-    shape: Shape
+    schedule: Schedule
     seed: int
     now: datetime
     rewriting: Rewriting | None = None
@@ -96,7 +96,7 @@ def planned(found: Iterable[Found], wanted: Wanted, digest: Digest) -> Iterator[
         ready = _checked(((each, None) for each in events), wanted, digest)
     else:
         ready = _checked(_rewritten(events, wanted.rewriting, wanted.now, digest), wanted, digest)
-    for number, (due_s, each) in enumerate(shaped(ready, wanted.shape, Random(wanted.seed).random)):  # noqa: S311
+    for number, (due_s, each) in enumerate(scheduled(ready, wanted.schedule, Random(wanted.seed).random)):  # noqa: S311
         digest.messages += 1
         digest.subjects[each.subject] += 1
         digest.lasts_s = due_s
@@ -164,7 +164,7 @@ def _checked(events: Iterable[tuple[Capture, Capture | None]], wanted: Wanted, d
 
 
 def matches(pattern: str, subject: str) -> bool:
-    """Say whether a subject is one of those that a pattern names, '*' being one token and a last '>' all the rest."""
+    """Return whether a subject matches a NATS pattern: '*' is one token, a final '>' all the rest."""
     wanted, tokens = pattern.split("."), subject.split(".")
     if wanted[-1] == ">":
         wanted = wanted[:-1]

@@ -24,7 +24,7 @@ _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)([Tt])(\d\d:\d\d:)(\d\d)(.*)", re.D
 
 
 class NotRewritable(KitError):
-    """An event that cannot be rewritten; says why."""
+    """An event that cannot be rewritten; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Rewriting:
     repos: Mapping[str, str] = field(default_factory=dict)
 
     def apply(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the event rewritten. What is not as its contract says is left as it is; check the outcome.
+        """Return the event rewritten. Values that break the contract stay as they are; check the result.
 
         Raises:
             NotRewritable: another kind of event, or a time beyond the calendar.
@@ -79,7 +79,7 @@ def shift_to(now: datetime, latest: datetime) -> timedelta:
 
 
 def occurred_at(event: Mapping[str, Any]) -> datetime | None:
-    """Return when an event occurred, aware; None where it does not say so as RFC 3339."""
+    """Return when an event occurred, aware; None where `occurred_at` is not RFC 3339."""
     text = event.get("occurred_at")
     if not isinstance(text, str):
         return None
@@ -119,7 +119,7 @@ def _move_commands(event: dict[str, Any], old: str, new: str) -> None:
         try:
             return map_words(command, lambda word: place.sub(lambda _: new, word), windows=before, to_windows=after)
         except UnreadableCommand:
-            return command  # nobody can tell what was meant; the check says so
+            return command  # ambiguous; the check reports it
 
     if "prepare_command" in event:
         event["prepare_command"] = moved(event["prepare_command"])

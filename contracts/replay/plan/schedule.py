@@ -1,4 +1,4 @@
-"""The shape of a replay's traffic: in which order its messages go out, when, and which go out twice.
+"""The schedule of a replay's traffic: in which order its messages go out, when, and which go out twice.
 
 Everything streams: nothing here holds more than the window of a shuffle.
 """
@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from contracts.errors import BadInput
 
 Draw = Callable[[], float]
-"""A random number from 0 up to 1: `random.Random(seed).random`, so that a seed tells all."""
+"""A random number from 0 up to 1: `random.Random(seed).random`, so that a seed reproduces it."""
 
 
 class Timed(Protocol):
@@ -31,8 +31,8 @@ Item = TypeVar("Item", bound=Timed)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What the traffic is to look like; with nothing said, all of it in its order, as fast as it goes.
+class Schedule:
+    """The schedule of the traffic; by default everything in order, as fast as possible.
 
     `rate` is in messages a second; `speed` divides the gaps between the events as they were seen. `jitter` is the
     share of its gap, from 0 to 1, by which a message may go out early. `shuffle` is a number of messages: each
@@ -50,7 +50,7 @@ class Shape:
 
     @property
     def draws(self) -> bool:
-        """Whether chance has a say, so that a seed means something."""
+        """Whether it makes random choices, so that a seed has an effect."""
         return bool(self.jitter or self.duplicate) or self.shuffle > 1
 
     def __post_init__(self) -> None:
@@ -66,13 +66,13 @@ class Shape:
             )
 
 
-def shaped(items: Iterable[Item], shape: Shape, draw: Draw) -> Iterator[tuple[float, Item]]:
+def scheduled(items: Iterable[Item], schedule: Schedule, draw: Draw) -> Iterator[tuple[float, Item]]:
     """Yield (seconds from the start, item) in the order of sending; the seconds never fall.
 
     Shuffling moves items, not times: the n-th message goes out when the n-th one was due.
     """
-    due = _due(_doubled(items, shape.duplicate, draw), shape, draw)
-    return due if shape.shuffle <= 1 else _shuffled(due, shape.shuffle, draw)
+    due = _due(_doubled(items, schedule.duplicate, draw), schedule, draw)
+    return due if schedule.shuffle <= 1 else _shuffled(due, schedule.shuffle, draw)
 
 
 def _doubled(items: Iterable[Item], share: float, draw: Draw) -> Iterator[Item]:
@@ -84,17 +84,17 @@ def _doubled(items: Iterable[Item], share: float, draw: Draw) -> Iterator[Item]:
             yield item
 
 
-def _due(items: Iterable[Item], shape: Shape, draw: Draw) -> Iterator[tuple[float, Item]]:
+def _due(items: Iterable[Item], schedule: Schedule, draw: Draw) -> Iterator[tuple[float, Item]]:
     first: datetime | None = None
     before = 0.0
     for number, item in enumerate(items):
         due = before
-        if shape.rate is not None:
-            due = number / shape.rate
-        elif shape.speed is not None and (seen_at := item.seen_at) is not None:
+        if schedule.rate is not None:
+            due = number / schedule.rate
+        elif schedule.speed is not None and (seen_at := item.seen_at) is not None:
             first = first or seen_at
-            due = max(before, (seen_at - first).total_seconds() / shape.speed)
-        early = (due - before) * shape.jitter * draw() if shape.jitter else 0.0
+            due = max(before, (seen_at - first).total_seconds() / schedule.speed)
+        early = (due - before) * schedule.jitter * draw() if schedule.jitter else 0.0
         yield round(due - early, 6), item
         before = due
 

@@ -79,7 +79,7 @@ class Awaited:
         self._on_the_way.discard(bytes.fromhex(message.event_key))
 
     async def finish(self, within_s: float) -> Archived:
-        """Wait until all are announced, at most that long, and say what came of it."""
+        """Wait until all are announced, at most that long, and return the result."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self._confirmed:
@@ -120,7 +120,7 @@ class Awaited:
 
 
 def _source(announcement: bytes) -> bytes:
-    """Return the key of the event that was archived; none of ours where it cannot be read, which others judge."""
+    """Return the key of the event that was archived; empty where the announcement cannot be read."""
     try:
         return bytes.fromhex(json.loads(announcement)["source_event"]["sha256"])
     except (ValueError, TypeError, KeyError, RecursionError):

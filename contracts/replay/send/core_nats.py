@@ -1,4 +1,4 @@
-"""Send to a subject of core NATS: a round trip afterwards says that the server has taken it, and no more.
+"""Send to a subject of core NATS: a later round trip confirms that the server has received it, and no more.
 
 Core NATS knows no identities, so at most once is all that can be kept: what was on its way when a connection or a
 process ended is not sent again, and is accounted for as unknown.
@@ -45,7 +45,7 @@ class CoreSender:
         """Connect.
 
         Raises:
-            Unreachable: NATS is not there.
+            Unreachable: NATS does not answer.
         """
         sender = cls(run, most, settle, access.place)
         sender._client = await connect_nats(
@@ -60,7 +60,7 @@ class CoreSender:
 
     @property
     def client(self) -> Client:
-        """The connection, for whoever listens beside."""
+        """The connection, which other subscriptions may use."""
         return self._client
 
     async def recall(self, after: int | None, is_wanted: Callable[[int], bool]) -> Recalled:  # noqa: ARG002
@@ -72,7 +72,7 @@ class CoreSender:
         while self._failure or self._unconfirmed >= self._most or not self._client.is_connected:
             await self._until_changed()
         headers = {
-            "Nats-Msg-Id": message.message_id(self._run.run_id),  # a stream or a consumer may tell repeats by it
+            "Nats-Msg-Id": message.message_id(self._run.run_id),  # a stream or a consumer may drop repeats by it
             REPLAY: self._run.run_id,
             REPLAY_ORIGIN: message.origin,
         }
@@ -106,7 +106,7 @@ class CoreSender:
                 while batch and not await self._is_decided(batch[0][1]):
                     pass
                 if self._failure is not None:
-                    return  # the server took none of what it forbids, and did not say which
+                    return  # the server dropped what it forbids, without naming the messages
                 for message, connection in batch:
                     lost = connection != self._connection or not self._client.is_connected
                     outcome = SendOutcome(Status.UNKNOWN, detail=_LOST) if lost else SendOutcome(Status.CONFIRMED)
@@ -117,7 +117,7 @@ class CoreSender:
             self._fail(defect)
 
     async def _is_decided(self, connection: int) -> bool:
-        """Make a round trip; say True where it was answered, or the connection has been lost meanwhile."""
+        """Make a round trip; return True where it was answered, or the connection has been lost."""
         try:
             await round_trip(self._client, timeout_s=_ASK_AGAIN_S)
         except (NatsError, OSError, TimeoutError):
@@ -129,7 +129,7 @@ class CoreSender:
             raise self._failure
         self._changed.clear()
         try:
-            async with asyncio.timeout(_TICK_S):  # a connection says that it is back, but not in which order
+            async with asyncio.timeout(_TICK_S):  # callbacks of a reconnection come in no certain order
                 await self._changed.wait()
         except TimeoutError:
             pass

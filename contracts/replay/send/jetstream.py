@@ -41,7 +41,7 @@ class _UnderWay:
         self.message, self.floor = message, floor
         self.first_at = self.sent_at = at
         self.tries = 1
-        self.again_at: float | None = None  # the server said that it did not store it
+        self.again_at: float | None = None  # the server refused to store it
 
 
 class JetStreamSender:
@@ -66,10 +66,10 @@ class JetStreamSender:
 
     @classmethod
     async def open(cls, access: NatsAccess, run: ReplayRun, *, most: int, settle: Settle) -> JetStreamSender:
-        """Connect, and look at the stream.
+        """Connect, and read the state of the stream.
 
         Raises:
-            Unreachable: NATS, JetStream or the stream is not there.
+            Unreachable: NATS does not answer, or has no JetStream or no such stream.
         """
         assert run.stream is not None, "core_nats.py sends without"
         sender = cls(run, run.stream, most, settle, access.place)
@@ -98,7 +98,7 @@ class JetStreamSender:
 
     @property
     def client(self) -> Client:
-        """The connection, for whoever listens beside."""
+        """The connection, which other subscriptions may use."""
         return self._client
 
     async def recall(self, after: int | None, is_wanted: Callable[[int], bool]) -> Recalled:
@@ -245,7 +245,7 @@ class JetStreamSender:
                 if self._client.is_connected:
                     await self._look_after()
             except NotFoundError:
-                self._fail(Unreachable(f"stream {self._stream}", self._place, "it is not there any more"))
+                self._fail(Unreachable(f"stream {self._stream}", self._place, "it was deleted"))
             except (NatsError, OSError, TimeoutError):
                 continue  # the connection went away meanwhile: once more
             except Exception as defect:  # noqa: BLE001 - raised where somebody waits
@@ -269,7 +269,7 @@ class JetStreamSender:
         return entry.sent_at + _ANSWER_WITHIN_S
 
     async def _find(self, silent: list[_UnderWay], now: float) -> None:
-        """Settle what arrived all the same; what did not goes again."""
+        """Settle messages that arrived without an answer; send the others again."""
         await round_trip(self._client)
         floor = min(entry.floor for entry in silent)
         recalled = await self._look_up(floor, self._under_way.__contains__)

@@ -30,7 +30,7 @@ _MOST_LINES: Final = 1000  # where many messages are settled and nothing waits, 
 class Journal:
     """The journal of one run, held by one process at a time; use it as a context manager.
 
-    `told` is called with how many messages were accounted for since the last time, whenever lines are written.
+    `told` is called with the number of messages settled since the last call, whenever lines are written.
     """
 
     def __init__(self, folder: Path, run: ReplayRun, told: Callable[[int], object] | None = None) -> None:
@@ -91,7 +91,7 @@ class Journal:
         self.flush()
 
     def is_settled(self, number: int) -> bool:
-        """Say whether it is known what became of a message."""
+        """Return whether the outcome of a message is known."""
         return bool(self._settled[number])
 
     def sending(self, below: int) -> None:
@@ -156,7 +156,7 @@ class Journal:
         with self._path.open("rb") as file:
             for index, line in enumerate(file):
                 if not line.endswith(b"\n"):
-                    break  # cut short with its process: what it would have said is not known
+                    break  # cut short when its process was killed
                 try:
                     self._take(json.loads(line))
                 except (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:

@@ -35,7 +35,7 @@ class Archived:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What became of all messages of a run, whichever process sent them; what was measured is of this one.
+    """The outcome of all messages of a run, of all its processes; the measurements are of the last process.
 
     `sent` went out at least once, `retried` more than once. `confirmed`, `duplicate`, `refused` and `unknown` add up
     to `sent`, and to `messages` when the run is complete; see `sending.Status`. `reasons` are of those that were

@@ -37,7 +37,7 @@ async def execute(
 
     `access` reaches the target that the plan names, and is written nowhere. At most `concurrency` messages are not
     settled at once. `await_archived_s` is how long after the last confirmation an announcement may come, in seconds;
-    None does not wait for any. `progress` is told how many more messages are accounted for, each time that some are.
+    None does not wait. `progress` is called with the number of newly settled messages.
 
     Raises:
         BadInput: no plan, a damaged journal, another process at it, or access to another target than the plan's.

@@ -14,13 +14,13 @@ class Status(StrEnum):
     """What became of a message."""
 
     CONFIRMED = "confirmed"
-    """The target has it, and says so."""
+    """The target confirmed it."""
     DUPLICATE = "duplicate"
-    """The target has it, and says that it had it already under this identity: an earlier try had arrived."""
+    """The target had it already under this identity: an earlier try had arrived."""
     REFUSED = "refused"
-    """The target said no, for good; it does not have it."""
+    """The target rejected it for good, and does not have it."""
     UNKNOWN = "unknown"
-    """It may or may not have arrived, nothing can tell, and sending it again could double it."""
+    """It may or may not have arrived, and sending it again could duplicate it."""
 
 
 class SendOutcome(NamedTuple):
@@ -72,4 +72,4 @@ class Sender(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of the connection, whatever is under way."""
+        """Close the connection, also with messages under way."""

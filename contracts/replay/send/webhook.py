@@ -56,7 +56,7 @@ class _Answer:
 
 
 class WebhookSender:
-    """See `Sender`. At most `most` requests are under way at once, each in a thread of its own."""
+    """See `Sender`. At most `most` requests are under way at once, each in its own thread."""
 
     def __init__(self, target: Webhook, run: ReplayRun, *, most: int, settle: Settle) -> None:
         import urllib3  # noqa: PLC0415 - only webhooks need it
@@ -126,7 +126,7 @@ class WebhookSender:
             if outcome is not None:
                 self._settle(message, outcome)
                 return
-            if answer.after_s is not None:  # it said when: that holds for all of us, and is no failure
+            if answer.after_s is not None:  # Retry-After holds for all messages, and is no failure
                 wait_s = max(answer.after_s, self._target.waits_s[0])
                 self._not_before = max(self._not_before, loop.time() + wait_s)
                 continue
@@ -140,7 +140,7 @@ class WebhookSender:
             failures += 1
 
     async def _until_asked_for(self) -> None:
-        """Wait as long as the receiver said; others may have been told to wait longer meanwhile."""
+        """Wait until the last Retry-After is over; another message may extend it meanwhile."""
         clock = asyncio.get_running_loop().time
         early_s = self._not_before - clock()
         while early_s > 0:
@@ -148,7 +148,7 @@ class WebhookSender:
             early_s = self._not_before - clock()
 
     def _judge(self, answer: _Answer, tries: int) -> SendOutcome | None:
-        """Say what an answer means; None where it is to be tried again."""
+        """Return the outcome that an answer means, None where the request is retried."""
         if 200 <= answer.status < 300:
             return SendOutcome(Status.CONFIRMED, detail=answer.why, tries=tries)
         if not answer.status or answer.status in _AGAIN or answer.status == _TOO_MANY:

@@ -1,4 +1,4 @@
-"""Look at a target before anything is sent: is its stream there, does it take the subjects, do others publish to it?"""
+"""Inspect a target before anything is sent: its stream, the subjects that it takes, and other publishers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from contracts.replay.target.rails import Target
 _RECENT: Final = timedelta(hours=1)
 
 
-def look_at(target: Target, subjects: Collection[str]) -> list[str]:
-    """Return why a target looks live to its server, nothing where it does not; a webhook cannot be looked at.
+def inspect_target(target: Target, subjects: Collection[str]) -> list[str]:
+    """Return why a target looks live to its server, nothing where it does not; a webhook cannot be inspected.
 
     A stream looks live where the last hour, by the server's clock, holds a message that is no replay. For core
     NATS that is any stream that would keep what is sent.
 
     Raises:
         BadInput: the expected stream does not take one of the subjects.
-        Unreachable: NATS or the expected stream is not there, or may not be read.
+        Unreachable: NATS does not answer, or the expected stream does not exist or may not be read.
     """
     if not isinstance(target.access, NatsAccess):
         return []
@@ -66,7 +66,7 @@ async def _taker(client: Client, subject: str) -> str | None:
 
 
 async def _stream(client: Client, access: NatsAccess, name: str) -> dict[str, Any]:
-    """Ask for a stream in the server's own words: the client leaves out the time that it answers with."""
+    """Request the raw state of a stream: nats-py drops the server's time."""
     try:
         answer: dict[str, Any] = json.loads((await client.request(f"$JS.API.STREAM.INFO.{name}", timeout=5)).data)
     except NoRespondersError:

@@ -1,6 +1,6 @@
 """Where a replay may go: a target from the allow-list in the configuration, and what is asked of it and its subjects.
 
-The rails that need no server are here; what only the target's server can say is in `contracts.replay.target.liveness`.
+Only the rails that need no server are here; those that do are in `contracts.replay.target.liveness`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def find_target(config: Config, name: str, environment: Mapping[str, str]) -> Ta
     """Return the target of that name, or the one of that URL, from the allow-list.
 
     Raises:
-        BadInput: it is not in the list, or its table cannot be used; says what to write where.
+        BadInput: it is not in the list, or its table cannot be used; shows an example.
     """
     if "://" not in name:
         if name not in config.targets:
@@ -82,7 +82,7 @@ def same_target(config: Config, run: ReplayRun, environment: Mapping[str, str]) 
 
 
 def is_subject(subject: str) -> bool:
-    """Say whether a message may be published there: no wildcard, no white space, nothing of the server's own ($)."""
+    """Return whether a message may be published there: no wildcard, no white space, no subject of the server ($)."""
     return _SUBJECT.fullmatch(subject) is not None and not subject.startswith("_INBOX.")
 
 
@@ -90,7 +90,7 @@ def refuse_live(target: Target, reasons: Iterable[str], meant: str | None) -> No
     """Refuse a target that looks live, unless `meant` (the value of --yes-this-is-live) is its name.
 
     Raises:
-        BadInput: says why it looks live, and what to do.
+        BadInput: it looks live; lists the reasons, and the option that confirms it.
     """
     if meant is not None and meant != target.name:
         raise BadInput(f"--yes-this-is-live {meant} names another target than {target.name}; nothing was sent")
@@ -151,7 +151,7 @@ def _webhook(where: str, table: TargetConfig) -> Webhook:
 
 def _nats(config: Config, where: str, table: TargetConfig, environment: Mapping[str, str]) -> NatsAccess:
     """Read the access to a NATS target: a login of the environment's own server is not sent to another one."""
-    if not table.url.partition("://")[2].strip("/") and "://" in table.url and table.context is None:
+    if table.url.startswith(("nats:///", "tls:///")) and table.context is None:
         raise BadInput(f"{where}.url names no server; expected nats://host:port, or a context")
     files = {variable: getattr(table, key) for key, variable in _FILES.items()}
     own = {variable: str(config.resolve(path)) for variable, path in files.items() if path is not None}
@@ -181,7 +181,7 @@ def _can_fill(config: Config, name: str, environment: Mapping[str, str]) -> bool
 
 
 class _Address(NamedTuple):
-    """What tells one target from another, without credentials; only `place` may be shown."""
+    """What distinguishes targets, without credentials; only `place` may be shown."""
 
     place: str
     path: str

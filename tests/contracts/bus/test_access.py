@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from contracts.bus.access import NatsAccess
-from contracts.bus.connection import look_around
+from contracts.bus.connection import describe_server
 from contracts.errors import BadInput, Unreachable
 from contracts.observe.nats_subject import Watch, observe_subject
 from tests.support.bus import Bus
@@ -253,12 +253,12 @@ def test_a_user_who_may_listen_only_below_an_inbox_prefix(tmp_path: Path) -> Non
     jetstream = {"store_dir": str(tmp_path / "jetstream")}
     with Bus(tmp_path / "server", authorization={"users": [user]}, jetstream=jetstream) as server:
         url = f"nats://me:hunter2@{server.place}"
-        found = {prefix: look_around_at(url, prefix) for prefix in ("_INBOX_me", "_INBOX")}
+        found = {prefix: described(url, prefix) for prefix in ("_INBOX_me", "_INBOX")}
     assert any("kept by no stream" in line for line in found["_INBOX_me"])
     assert any("NATS_INBOX_PREFIX" in line for line in found["_INBOX"])
 
 
-def look_around_at(url: str, prefix: str) -> list[str]:
+def described(url: str, prefix: str) -> list[str]:
     access = NatsAccess.from_environment({"NATS_INBOX_PREFIX": prefix}, url=url)
     assert access is not None
-    return asyncio.run(look_around(access, ["x"]))
+    return asyncio.run(describe_server(access, ["x"]))

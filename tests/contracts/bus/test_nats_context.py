@@ -109,7 +109,7 @@ def test_the_selected_context_counts_only_where_no_server_is_named(home: Home) -
     assert own.login()[1] == flag.login()[1] == {}, "a password went to a server that it is not for"
 
 
-@pytest.mark.parametrize("url", ["nats:///kaizen.schedule.prepared", "nats://", "tls:///x"])
+@pytest.mark.parametrize("url", ["nats:///kaizen.schedule.prepared", "nats:///", "tls:///x"])
 def test_a_url_without_a_host_stands_for_the_server_of_the_environment(url: str, home: Home) -> None:
     home.context("c", url="nats://ctx:1", token="t")
 
@@ -168,6 +168,8 @@ def test_a_context_that_cannot_be_used_is_refused_with_the_reason(name: str, say
         ("NATS_URL", "ws://bus:8080", "NATS_URL is a WebSocket URL, which is not supported"),
         ("NATS_URL", "wss://hunter2@bus", "NATS_URL is a WebSocket URL, which is not supported"),
         ("NATS_URL", "http://bus:4222", "NATS_URL names no server"),
+        ("NATS_URL", "nats://", "NATS_URL names no server"),
+        ("NATS_URL", "nats:///x", "NATS_URL names no server"),
         ("NATS_URL", "nats://bus:hunter2", "NATS_URL names no server"),
         ("NATS_URL", "nats://bus:0", "NATS_URL names no server"),
         ("NATS_URL", "nats://bus:99999", "NATS_URL names no server"),

@@ -119,7 +119,7 @@ def test_doctor_says_what_is_installed(run_contracts: RunContracts) -> None:
     for subject, versions in subjects().items():
         assert all(f"contract {subject}@{number}: " in out for number in versions)
     assert "extra [nats]: nats " in out
-    assert "NATS: not named (--nats URL or NATS_URL)" in out
+    assert "NATS: not named (--nats URL, NATS_URL or NATS_CONTEXT)" in out
 
 
 @pytest.mark.parametrize("by", ["flag", "variable"])

@@ -87,7 +87,7 @@ def test_the_exit_status_says_what_kind_of_failure_it_is(
     ("arguments", "why"),
     [
         ([], "there is no emitter to verify"),
-        (["nonsense:x"], "does not say where the emitter speaks"),
+        (["nonsense:x"], "is no URI of an emitter"),
         (["cmd:"], "cmd: needs a command"),
         (["cmd:true {agnet}"], "nothing fills {agnet}"),
         (["cmd:/no/such/program"], "cannot start /no/such/program"),

@@ -121,7 +121,7 @@ def test_one_that_does_not_return_ends_with_the_time_limit() -> None:
         ("emitter_that_raises:emit", "no configuration"),
         ("emitter_without_dependency:emit", "No module named 'no_such_dependency'"),
         ("emitter_under_test:not_callable", "is int, expected a callable"),
-        ("builtins:dict", "cannot tell the parameters"),
+        ("builtins:dict", "cannot read the signature"),
     ],
 )
 def test_what_cannot_be_called_at_all_is_wrong_usage(target: str, why: str) -> None:

@@ -50,7 +50,7 @@ def test_a_stream_is_recorded_with_where_and_when_each_event_was(
     status, out, err = run_contracts("record", rehearsal.url, "--stream", STREAM, "--into", INTO)
 
     assert (status, out) == (0, "")
-    assert err == "1 events into captured.jsonl, 0 scrubbed, 0 left out\n"
+    assert err == "1 event into captured.jsonl, 0 scrubbed, 0 skipped\n"
     (capture,) = captured()
     (message,) = rehearsal.messages()
     assert (capture.subject, capture.event, capture.origin) == (TOPIC, SPEC_EXAMPLE, f"{STREAM} #1")
@@ -206,12 +206,12 @@ def test_what_is_no_event_or_never_may_be_kept_is_left_out_and_told(
 
     assert status == 1
     assert len(captured()) == 1
-    assert [line for line in err.splitlines() if line.startswith("left out")] == [
-        f"left out: {STREAM} #1: payload/syntax",
-        f"left out: {STREAM} #2: payload/type",
-        f"left out: {STREAM} #3: payload/encoding",
-        f"left out: {STREAM} #5: boundary/one-line",
-        f"left out: {STREAM} #6: boundary/size",
+    assert [line for line in err.splitlines() if line.startswith("skipped")] == [
+        f"skipped: {STREAM} #1: payload/syntax",
+        f"skipped: {STREAM} #2: payload/type",
+        f"skipped: {STREAM} #3: payload/encoding",
+        f"skipped: {STREAM} #5: boundary/one-line",
+        f"skipped: {STREAM} #6: boundary/size",
     ]
 
 

@@ -164,13 +164,13 @@ def test_a_rewritten_event_has_its_bundle_under_its_new_name_in_the_spool(
         (["--jitter", "5%"], "--jitter needs gaps to vary"),
         (["--from-file", "-", "--fixtures"], "--fixtures and --from-file exclude each other"),
         (["--from-file", "-", "--from-stream", "S"], "--from-file and --from-stream exclude each other"),
-        (["--since", "2h"], "--since says something of --from-stream"),
-        (["--from-seq", "2"], "--from-seq says something of --from-stream"),
+        (["--since", "2h"], "--since needs --from-stream"),
+        (["--from-seq", "2"], "--from-seq needs --from-stream"),
         (["--from-stream", "S", "--since", "2h", "--from-seq", "2"], "--since and --from-seq exclude each other"),
         (["--from-stream", "S"], "no NATS server is named for --from-stream"),
-        (["--map-root", "/a=/b"], "--map-root says something of --rewrite"),
-        (["--map-repo", "a=b"], "--map-repo says something of --rewrite"),
-        (["--spool", "."], "--spool says something of --rewrite"),
+        (["--map-root", "/a=/b"], "--map-root needs --rewrite"),
+        (["--map-repo", "a=b"], "--map-repo needs --rewrite"),
+        (["--spool", "."], "--spool needs --rewrite"),
         (["--rate", "5"], "is no rate"),
         (["--rate", "0/s"], "is no rate"),
         (["--speed", "fast"], "is no speed"),
@@ -234,5 +234,5 @@ def test_the_help_has_its_options_under_headings(run_contracts: RunContracts) ->
     _, out, _ = run_contracts("replay", "--help")
 
     headings = [line.split(" (")[0].rstrip(":") for line in out.splitlines() if line and line[0] != " "][1:]
-    assert headings == ["What to send", "Rewriting", "Shape of the traffic", "Sending", "Help"]
+    assert headings == ["What to send", "Rewriting", "Schedule of the traffic", "Sending", "Help"]
     assert "[OPTIONS] TARGET" in out

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import BadInput
-from contracts.replay.plan.schedule import Shape, shaped
+from contracts.replay.plan.schedule import Schedule, scheduled
 
 NOON = datetime(2026, 6, 17, 12, tzinfo=UTC)
 SEEDS = st.integers(0, 2**32)
@@ -40,28 +40,28 @@ def events(gaps: list[int | None]) -> list[Seen]:
     return found
 
 
-def run(items: list[Seen], shape: Shape, seed: int = 0) -> list[tuple[float, Seen]]:
-    return list(shaped(items, shape, Random(seed).random))
+def run(items: list[Seen], schedule: Schedule, seed: int = 0) -> list[tuple[float, Seen]]:
+    return list(scheduled(items, schedule, Random(seed).random))
 
 
 @given(st.lists(st.none() | st.just(1), max_size=20))
 def test_with_nothing_said_all_go_at_once_in_their_order(gaps: list[int | None]) -> None:
     items = events(gaps)
 
-    assert run(items, Shape()) == [(0.0, item) for item in items]
+    assert run(items, Schedule()) == [(0.0, item) for item in items]
 
 
 @given(GAPS, st.floats(0.1, 5_000), SHARES | st.just(0.0), SEEDS)
 def test_at_a_rate_each_message_has_its_slot_and_jitter_never_leaves_it(
     gaps: list[int | None], rate: float, jitter: float, seed: int
 ) -> None:
-    for number, (due, _) in enumerate(run(events(gaps), Shape(rate=rate, jitter=jitter), seed)):
+    for number, (due, _) in enumerate(run(events(gaps), Schedule(rate=rate, jitter=jitter), seed)):
         assert number / rate - jitter / rate - 1e-6 <= due <= number / rate + 1e-6
 
 
 @given(GAPS, st.floats(0.1, 100))
 def test_speed_keeps_the_recorded_gaps_in_proportion(gaps: list[int | None], speed: float) -> None:
-    told = run(events(gaps), Shape(speed=speed))
+    told = run(events(gaps), Schedule(speed=speed))
 
     first, latest = None, 0.0
     for due, item in told:
@@ -71,12 +71,12 @@ def test_speed_keeps_the_recorded_gaps_in_proportion(gaps: list[int | None], spe
         assert due == pytest.approx(latest, abs=1e-6)
 
 
-@given(GAPS, st.sampled_from([Shape(rate=50), Shape(speed=3)]), SHARES, WINDOWS, SHARES, SEEDS)
+@given(GAPS, st.sampled_from([Schedule(rate=50), Schedule(speed=3)]), SHARES, WINDOWS, SHARES, SEEDS)
 def test_whatever_the_shape_the_moments_never_fall_and_nothing_is_lost(
-    gaps: list[int | None], shape: Shape, jitter: float, window: int, duplicate: float, seed: int
+    gaps: list[int | None], schedule: Schedule, jitter: float, window: int, duplicate: float, seed: int
 ) -> None:
     items = events(gaps)
-    whole = Shape(shape.rate, shape.speed, jitter, window, duplicate)
+    whole = Schedule(schedule.rate, schedule.speed, jitter, window, duplicate)
 
     told = run(items, whole, seed)
 
@@ -85,48 +85,48 @@ def test_whatever_the_shape_the_moments_never_fall_and_nothing_is_lost(
     assert set(counts) == {item.number for item in items}
     assert set(counts.values()) <= {1, 2}
     assert [due for due, _ in told] == [
-        due for due, _ in run(items, Shape(shape.rate, shape.speed, 0, 1, duplicate), seed)
+        due for due, _ in run(items, Schedule(schedule.rate, schedule.speed, 0, 1, duplicate), seed)
     ] or jitter
 
 
 @given(st.integers(0, 200), WINDOWS, SEEDS)
 def test_a_shuffle_moves_each_message_by_fewer_places_than_its_window(count: int, window: int, seed: int) -> None:
-    told = run(events([0] * count), Shape(shuffle=window), seed)
+    told = run(events([0] * count), Schedule(shuffle=window), seed)
 
     assert sorted(item.number for _, item in told) == list(range(count))
     assert all(abs(place - item.number) < window for place, (_, item) in enumerate(told))
 
 
 def test_a_shuffle_does_shuffle() -> None:
-    told = run(events([0] * 100), Shape(shuffle=10))
+    told = run(events([0] * 100), Schedule(shuffle=10))
 
     assert [item.number for _, item in told] != list(range(100))
 
 
 @given(st.integers(0, 300), SHARES, SEEDS)
 def test_of_the_events_exactly_the_share_goes_out_twice(count: int, share: float, seed: int) -> None:
-    twice = len(run(events([0] * count), Shape(duplicate=share), seed)) - count
+    twice = len(run(events([0] * count), Schedule(duplicate=share), seed)) - count
 
     assert floor(count * share - 1e-9) <= twice <= ceil(count * share + 1e-9)
 
 
 def test_chance_says_which_events_go_out_twice() -> None:
-    told = {len(run(events([0]), Shape(duplicate=0.5), seed)) for seed in range(20)}
+    told = {len(run(events([0]), Schedule(duplicate=0.5), seed)) for seed in range(20)}
 
     assert told == {1, 2}
 
 
 @given(GAPS, WINDOWS, SHARES, SEEDS)
 def test_a_seed_tells_all(gaps: list[int | None], window: int, share: float, seed: int) -> None:
-    shape = Shape(rate=10, jitter=share, shuffle=window, duplicate=share)
+    schedule = Schedule(rate=10, jitter=share, shuffle=window, duplicate=share)
 
-    assert run(events(gaps), shape, seed) == run(events(gaps), shape, seed)
+    assert run(events(gaps), schedule, seed) == run(events(gaps), schedule, seed)
 
 
 def test_another_seed_is_another_replay() -> None:
-    shape = Shape(shuffle=10)
+    schedule = Schedule(shuffle=10)
 
-    assert run(events([0] * 50), shape, 1) != run(events([0] * 50), shape, 2)
+    assert run(events([0] * 50), schedule, 1) != run(events([0] * 50), schedule, 2)
 
 
 def test_memory_holds_no_more_than_the_window() -> None:
@@ -138,7 +138,7 @@ def test_memory_holds_no_more_than_the_window() -> None:
             taken += 1
             yield Seen(number, NOON)
 
-    told = shaped(endless(), Shape(rate=50, jitter=0.5, shuffle=20, duplicate=0.1), Random(0).random)
+    told = scheduled(endless(), Schedule(rate=50, jitter=0.5, shuffle=20, duplicate=0.1), Random(0).random)
 
     for sent in range(2_000):
         next(told)
@@ -146,13 +146,13 @@ def test_memory_holds_no_more_than_the_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "complaint"),
+    ("schedule", "complaint"),
     [
         ({"rate": 50.0, "speed": 2.0}, "--rate and --speed exclude each other"),
         ({"jitter": 0.1}, "--jitter needs gaps to vary"),
         ({"jitter": 0.1, "shuffle": 5}, "--jitter needs gaps to vary"),
     ],
 )
-def test_shapes_that_contradict_themselves_are_refused(shape: dict[str, float], complaint: str) -> None:
+def test_shapes_that_contradict_themselves_are_refused(schedule: dict[str, float], complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
-        Shape(**shape)  # type: ignore[arg-type] # from a table
+        Schedule(**schedule)  # type: ignore[arg-type] # from a table
