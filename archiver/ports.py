@@ -137,9 +137,18 @@ class Announcer(Protocol):
     """Publishes our events, and returns only when the bus has them on disk."""
 
     async def announce(
-        self, subject: str, payload: bytes, *, message_id: str, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        message_id: str,
+        headers: Mapping[str, str] | None = None,
+        is_ours: Callable[[bytes], bool] | None = None,
     ) -> None:
         """Publish and wait for the confirmation.
+
+        A confirmation that reports a duplicate counts only if the stored message is ours: the same bytes, or what
+        `is_ours` accepts. Otherwise the message is published under another id.
 
         Raises:
             BusUnavailable: not confirmed; it may or may not have been stored.

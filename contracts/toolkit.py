@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from contracts.bus.client import listen
     from contracts.bus.connection import Confirmation, close_nats, connect_nats, publish_confirmed
     from contracts.bus.server import NatsServer
+    from contracts.bus.stored_once import publish_stored
     from contracts.cli.amounts import Span, When
     from contracts.cli.run import Group, LazyGroup, run
     from contracts.cli.tables import print_table
@@ -70,6 +71,7 @@ _HOME = {
     "proxy_for": "model.proxies",
     "publish_confirmed": "bus.connection",
     "record_of": "model.records",
+    "publish_stored": "bus.stored_once",
     "run": "cli.run",
     "spool_name": "event",
 }
@@ -113,6 +115,7 @@ __all__ = [
     "printable",
     "proxy_for",
     "publish_confirmed",
+    "publish_stored",
     "record_of",
     "run",
     "spool_name",

@@ -1,11 +1,12 @@
-"""The dead-letter stream: read, redriven, dropped."""
+"""The dead-letter stream: read dead letters, redrive and drop them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -17,7 +18,7 @@ from archiver.core.dead_letter import DeadLetter, NotADeadLetter, read_dead_lett
 from archiver.core.errors import BusUnavailable
 from archiver.core.subjects import DEAD_LETTER_STREAM, PREPARED, stream_name
 from contracts import KitError
-from contracts.toolkit import REPLAY
+from contracts.toolkit import REPLAY, Unreachable, publish_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class DeadLetters:
     """The dead letters of one stream of events, whose subjects have `prefix` before them."""
 
     def __init__(self, client: Client, stream: str, prefix: str) -> None:
-        self._jetstream = client.jetstream()
+        self._client, self._jetstream = client, client.jetstream()
         self._stream, self._letters = stream, stream_name(DEAD_LETTER_STREAM, prefix)
         self._prepared, self._failed = prefix + PREPARED, prefix + FAILED
 
@@ -109,47 +110,79 @@ class DeadLetters:
             except NotFoundError:
                 raise DeadLetterMissing(number) from None
 
-    async def redrive(self, filed: Filed) -> int:
-        """Publish the original again, drop its letter once that is confirmed, and return its new sequence.
+    async def redrive(self, filed: Filed, broken: Callable[[bytes], str]) -> int:
+        """Publish the original again, drop its dead letter once that is confirmed, and return its new sequence.
 
-        Repeated, or broken off in between and repeated, it stores the original once within the stream's
-        duplicate window; beyond, the pipeline finds the event archived. See `DeadLetter.redrive_id`.
+        `broken` says why a payload can never be archived, or returns ''; such an original is not published. Repeated,
+        or interrupted in between and repeated, this stores the original once within the stream's duplicate window;
+        beyond, the pipeline finds the event archived. See `DeadLetter.redrive_id`.
 
         Raises:
-            NotRedriven: it must not be, or its bytes are no longer to be had; says what to do.
-            BusUnavailable: NATS does not answer, or does not take it. The letter is still there.
+            NotRedriven: it must not be published, or its bytes no longer exist; says what to do.
+            BusUnavailable: NATS does not answer, or does not take it. The dead letter is still there.
         """
-        letter = filed.letter
-        if letter is None:
-            raise NotRedriven(filed.number, filed.problem)
-        # The stream and subject of a letter are whatever its writer put there, and the operator may publish anywhere.
-        if (letter.stream, letter.subject) != (self._stream, self._prepared):
-            about = f"{letter.subject!r} of stream {letter.stream!r}, not {self._prepared!r} of {self._stream!r}"
-            hint = "if that is right, set ARCHIVER_STREAM and ARCHIVER_SUBJECT_PREFIX"
-            raise NotRedriven(filed.number, f"it is about {about}\n  {hint}")
+        letter = self._ours(filed)
         original = await self._still_there(letter, letter.sequence)
         if original is None and not letter.is_payload(letter.payload):
             kept = f"it keeps {len(letter.payload)} of {letter.payload_bytes} bytes"
             why = f"{kept}, and stream {letter.stream} no longer holds the original, #{letter.sequence}"
-            raise NotRedriven(filed.number, f"{why}\n  have its emitter publish the event again, then drop the letter")
-        headers = _headers(original)
-        if letter.msg_id and letter.msg_id.isprintable():
-            headers["Kaizen-Original-Msg-Id"] = letter.msg_id
-        if letter.replay and letter.replay.isprintable():
-            headers[REPLAY] = letter.replay  # also where only the letter is left of it
-        with _asked(f"store dead letter {filed.number} again"):
-            ack = await self._jetstream.publish(
-                self._prepared,
-                letter.payload if original is None else original.data or b"",
-                stream=self._stream,
-                headers={**headers, "Nats-Msg-Id": letter.redrive_id},
+            raise NotRedriven(filed.number, f"{why}\n  have its emitter publish the event again, then drop this one")
+        payload = letter.payload if original is None else original.data or b""
+        if why := broken(payload):
+            raise NotRedriven(
+                filed.number,
+                f"it can never be archived: {why}\n"
+                f"  correct a copy: archiver dead show {filed.number} -o FILE, then"
+                f" archiver dead redrive {filed.number} --with FILE\n"
+                f"  or publish it all the same: archiver dead redrive {filed.number} --force",
             )
-        # A repeat of ours, most likely. To drop the last copy on the word of a message id would be too bold.
-        if ack.duplicate and (ack.seq <= letter.sequence or not await self._still_there(letter, ack.seq)):
-            why = f"the stream takes it for a repeat of #{ack.seq}, which is another message, or gone"
-            raise NotRedriven(filed.number, f"{why}\n  try again when the stream's duplicate window has passed")
+        sequence = await self._publish(filed, payload, letter.redrive_id, _headers(original) | _marks(letter))
         await self.drop(filed.number)
-        return ack.seq
+        return sequence
+
+    async def redrive_corrected(self, filed: Filed, corrected: bytes) -> int:
+        """Publish a corrected copy of the original, and return its sequence; the dead letter stays.
+
+        The copy's header `Kaizen-Corrected-From` names the original: STREAM#SEQUENCE and the SHA-256 of its payload.
+
+        Raises:
+            NotRedriven, BusUnavailable: as `redrive`.
+        """
+        letter = self._ours(filed)
+        headers = _headers(await self._still_there(letter, letter.sequence)) | _marks(letter)
+        headers["Kaizen-Corrected-From"] = f"{letter.stream}#{letter.sequence} sha256:{letter.payload_sha256}"
+        name = f"{letter.redrive_id}:{sha256(corrected).hexdigest()[:16]}"
+        return await self._publish(filed, corrected, name, headers)
+
+    def _ours(self, filed: Filed) -> DeadLetter:
+        letter = filed.letter
+        if letter is None:
+            raise NotRedriven(filed.number, filed.problem)
+        # Stream and subject are whatever the writer of a dead letter put there, and the operator may publish anywhere.
+        if (letter.stream, letter.subject) != (self._stream, self._prepared):
+            about = f"{letter.subject!r} of stream {letter.stream!r}, not {self._prepared!r} of {self._stream!r}"
+            hint = "if that is right, set ARCHIVER_STREAM and ARCHIVER_SUBJECT_PREFIX"
+            raise NotRedriven(filed.number, f"it is about {about}\n  {hint}")
+        return letter
+
+    async def _publish(self, filed: Filed, payload: bytes, name: str, headers: Mapping[str, str]) -> int:
+        def is_ours(found: RawStreamMsg) -> bool:
+            # Stored after its dead letter: the dead message itself, under whatever id, is no repeat of ours.
+            is_later = found.time is not None and found.time.astimezone(UTC) > filed.filed_at
+            return is_later and (found.data or b"") == payload
+
+        try:
+            stored = await publish_stored(
+                self._client,
+                self._prepared,
+                payload,
+                message_id=name,
+                headers={**headers, "Nats-Expected-Stream": self._stream},
+                is_ours=is_ours,
+            )
+        except Unreachable as error:
+            raise BusUnavailable(f"store dead letter {filed.number} again", error.why) from None
+        return stored.sequence
 
     async def drop(self, number: int) -> None:
         """Erase a letter; one that is gone already is no error.
@@ -190,6 +223,15 @@ def _headers(original: RawStreamMsg | None) -> dict[str, str]:
     """Return an emitter's own headers; those of NATS are orders to the stream, given and done."""
     told = (original.headers or {}) if original else {}
     return {name: value for name, value in told.items() if not name.lower().startswith("nats-") and value.isprintable()}
+
+
+def _marks(letter: DeadLetter) -> dict[str, str]:
+    """Return the headers that say where a redriven message comes from."""
+    marks = {
+        "Kaizen-Original-Msg-Id": letter.msg_id,
+        REPLAY: letter.replay,
+    }  # REPLAY also where only the letter is left
+    return {name: value for name, value in marks.items() if value and value.isprintable()}
 
 
 @contextmanager

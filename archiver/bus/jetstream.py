@@ -1,7 +1,7 @@
-"""Inbox and Announcer on JetStream: pull, answer, publish. Setting streams up is `jetstream_setup.py`'s.
+"""Inbox and Announcer on JetStream: pull, answer, publish. `setup.py` creates streams and consumer.
 
-Pulling is our own: nats-py 2.16's `fetch` cannot tell a consumer that has nothing from a server that says
-nothing, and its subscription can stall for good after the server was restarted (nats.py #504).
+Pulling is our own: nats-py 2.16's `fetch` cannot distinguish a consumer that has nothing from a server that does not
+answer, and its subscription can stall for good after the server was restarted (nats.py #504).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC
 
 from nats.aio.client import Client
@@ -20,7 +20,7 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from archiver.core.errors import BusSilent, BusUnavailable, ConsumerMissing
 from archiver.core.values import Backlog, Message
-from contracts.toolkit import Unreachable, listen, publish_confirmed
+from contracts.toolkit import Unreachable, listen, publish_stored
 
 _CONFIRM_WITHIN_S = 5.0
 _ANSWER_WITHIN_S = 2.0
@@ -192,17 +192,24 @@ class JetStreamAnnouncer:
         self._client, self._prefix = client, prefix
 
     async def announce(
-        self, subject: str, payload: bytes, *, message_id: str, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        message_id: str,
+        headers: Mapping[str, str] | None = None,
+        is_ours: Callable[[bytes], bool] | None = None,
     ) -> None:
         """See `ports.Announcer.announce`."""
         subject = self._prefix + subject
         try:
-            await publish_confirmed(
+            await publish_stored(
                 self._client,
                 subject,
                 payload,
                 message_id=message_id,
                 headers=headers,
+                is_ours=None if is_ours is None else lambda found: is_ours(found.data or b""),
                 timeout_s=_CONFIRM_WITHIN_S,
             )
         except Unreachable as error:

@@ -9,22 +9,26 @@ import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from archiver.settings import load_settings, nats_access
-from contracts import BadInput
+from contracts import BadInput, event_key
 from contracts.toolkit import (
     Exit,
     Group,
+    MalformedPayload,
     NothingChecked,
+    Spool,
     When,
     close_nats,
     connect_nats,
     format_rfc3339,
     open_output,
+    parse_payload,
     print_table,
+    spool_name,
 )
 
 if TYPE_CHECKING:
@@ -72,18 +76,36 @@ def show(number: int, output: str | None, *, force: bool, with_payload: bool, as
 
 @dead.command()
 @click.argument("numbers", type=click.IntRange(min=1), nargs=-1, metavar="[NUMBER]...")
-@click.option("--all", "every", is_flag=True, help="Every letter, instead of numbers.")
-@click.option("--reason", help="With --all: only letters with this reason.")
-def redrive(numbers: tuple[int, ...], reason: str | None, *, every: bool) -> Exit:
-    """Publish the original events again, and drop each letter once that is confirmed.
+@click.option("--all", "every", is_flag=True, help="Every dead letter, instead of numbers.")
+@click.option("--reason", help="With --all: only dead letters with this reason.")
+@click.option("--force", is_flag=True, help="Also publish what breaks the contract; it will be dead-lettered again.")
+@click.option(
+    "--with",
+    "corrected",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="Publish this corrected copy of one dead letter's event instead; '-' is stdin.",
+)
+def redrive(
+    numbers: tuple[int, ...], reason: str | None, corrected: BinaryIO | None, *, every: bool, force: bool
+) -> Exit:
+    """Publish the original events again, and drop each dead letter once that is confirmed.
 
-    May be repeated and broken off at any time: an event is archived once, since its identity is its content.
-    It goes out under a message id of the letter's own, because JetStream would confirm a repeat of the
-    original id without storing it. Exit status 1 says that a letter is still there.
+    An event that breaks today's contract is refused: it would be dead-lettered again. Correct a copy of it
+    (archiver dead show NUMBER -o FILE) and publish that --with FILE: the copy is checked, gets the bundle that the
+    original has in the spool, and its header Kaizen-Corrected-From names the original, whose dead letter stays.
+
+    This may be repeated and interrupted at any time: an event is archived once, since its identity is its content. It
+    is published under a separate message id, because JetStream would confirm a repeat of the original id without
+    storing it. Exit status 1 says that something was not published.
     """
     if bool(numbers) == every or (reason and not every):
         raise click.UsageError("expected numbers, or --all, which takes --reason; archiver dead list shows them")
-    return asyncio.run(_redrive(numbers, reason))
+    if corrected is not None:
+        if len(numbers) != 1:
+            raise click.UsageError("--with FILE takes the number of one dead letter")
+        return asyncio.run(_redrive_corrected(numbers[0], corrected.read(), force=force))
+    return asyncio.run(_redrive(numbers, reason, force=force))
 
 
 @dead.command()
@@ -143,24 +165,85 @@ async def _show(number: int, output: str | None, *, force: bool, with_payload: b
         click.echo(f"{'payload':16}{kept}; --payload shows them, -o FILE writes them; they may hold secrets")
 
 
-async def _redrive(numbers: Iterable[int], reason: str | None) -> Exit:
+async def _redrive(numbers: Iterable[int], reason: str | None, *, force: bool) -> Exit:
     from archiver.bus.dead_letters import DeadLetterMissing, NotRedriven
 
     left = False
     async with _dead_letters() as dead_letters:
-        # Chosen first: what is redriven can die again at once, and would then be a new letter.
+        # Chosen first: what is redriven can be dead-lettered again at once, and has a new number then.
         chosen = numbers or [each.number async for each in dead_letters.all() if _is_about(each, reason)]
         if not chosen:
             raise NothingChecked("there is no dead letter" + (f" with the reason {reason!r}" if reason else ""))
         for number in chosen:
             try:
-                sequence = await dead_letters.redrive(await dead_letters.one(number))
+                sequence = await dead_letters.redrive(await dead_letters.one(number), _anything if force else _broken)
             except (DeadLetterMissing, NotRedriven) as error:
                 left = True
                 click.echo(f"archiver: {error}", err=True)
             else:
                 click.echo(f"dead letter {number}: published again as #{sequence}")
     return Exit.BROKEN if left else Exit.OK
+
+
+async def _redrive_corrected(number: int, payload: bytes, *, force: bool) -> Exit:
+    from archiver.bus.dead_letters import DeadLetterMissing, NotRedriven
+
+    if not force and (why := _broken(payload)):
+        click.echo(f"archiver: not published: the corrected copy can never be archived: {why}", err=True)
+        return Exit.BROKEN
+    async with _dead_letters() as dead_letters:
+        try:
+            filed = await dead_letters.one(number)
+            where = _move_bundle(filed, payload)
+            sequence = await dead_letters.redrive_corrected(filed, payload)
+        except (DeadLetterMissing, NotRedriven) as error:
+            click.echo(f"archiver: {error}", err=True)
+            return Exit.BROKEN
+    click.echo(f"dead letter {number}: corrected copy published as #{sequence}")
+    click.echo(f"  the original stays; once the copy is archived: archiver dead drop {number}")
+    if where:
+        click.echo(f"  {where}", err=True)
+    return Exit.OK
+
+
+def _broken(payload: bytes) -> str:
+    """Say why a payload can never be archived, by today's contract, or return ''."""
+    from archiver.core.outcome import Dead
+    from archiver.worker.pipeline import validate
+
+    found = validate(payload, source="the event")
+    return f"{found.reason}: {found.detail}" if isinstance(found, Dead) else ""
+
+
+def _anything(_: bytes) -> str:
+    return ""
+
+
+def _move_bundle(filed: Filed, corrected: bytes) -> str:
+    """Give the original's bundle in the spool the corrected event's name; return what is left to do, or ''.
+
+    A bundle is found by its event's identity, which a correction changes.
+    """
+    from archiver.core.outcome import Dead
+    from archiver.worker.pipeline import validate
+
+    event, settings = validate(corrected, source="the corrected copy"), load_settings()
+    if isinstance(event, Dead):
+        return ""
+    name = spool_name(event)
+    if "spool" not in settings.sources or settings.spool is None:
+        return f"its bundle is expected as object {settings.object_store}/{name}"
+    old = _event_key(filed.letter.payload) if filed.letter else None
+    if old and settings.spool.is_dir() and Spool(settings.spool).copy(f"{old}.{event.bundle.ending}", name):
+        return ""
+    return f"its bundle is expected as {settings.spool / name}"
+
+
+def _event_key(payload: bytes) -> str | None:
+    try:
+        return event_key(parse_payload(payload))
+    except (MalformedPayload, ValueError, TypeError, KeyError):
+        return None
 
 
 async def _drop(numbers: Iterable[int], *, yes: bool) -> Exit:

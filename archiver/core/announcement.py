@@ -88,8 +88,13 @@ def dead_letter(message: Message, dead: Dead, *, failed_at: datetime, worker: st
 
 
 def dead_letter_id(message: Message) -> str:
-    """Name a dead letter's message by where the message lies, so that a redelivery adds no second one."""
-    return f"dlq:{message.stream}:{message.sequence}"
+    """Name a dead letter's message by the message that it is about, so that a redelivery adds no second one.
+
+    A sequence alone does not identify a message: a stream that is deleted and recreated, restored, or kept in memory
+    counts from 1 again. The time at which the stream took the message and its digest are the same at each redelivery.
+    """
+    taken_at = format_rfc3339(message.received_at, "auto")
+    return f"dlq:{message.stream}:{message.sequence}:{taken_at}:{sha256(message.payload).hexdigest()[:16]}"
 
 
 def _json(record: dict[str, Any]) -> bytes:

@@ -6,9 +6,12 @@ import base64
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contracts.toolkit import MalformedPayload, parse_payload
+
+if TYPE_CHECKING:
+    from archiver.core.values import Message
 
 _TEXTS = ("reason", "detail", "subject", "stream", "failed_at", "worker", "msg_id", "payload_sha256")
 _NUMBERS = ("sequence", "deliveries", "payload_bytes")
@@ -45,12 +48,16 @@ class DeadLetter:
     def redrive_id(self) -> str:
         """The Nats-Msg-Id under which the original is published again.
 
-        Not the original's own: within the stream's duplicate window JetStream would confirm that one without
-        storing anything, and the event would be lost with its letter. The event's identity is its content, so
-        that archiving it twice leaves one reference. This name is the dead message's, so that redriving one
-        letter again within the window stores nothing twice either.
+        Not the original's own: within the stream's duplicate window JetStream would confirm that one without storing
+        anything, and the event would be lost together with its dead letter. This id is made of the dead message's
+        place and content, so redriving the same dead letter twice within the window stores it once. The digest is part
+        of it because a recreated stream counts from 1 again.
         """
-        return f"redrive:{self.stream}:{self.sequence}"
+        return f"redrive:{self.stream}:{self.sequence}:{self.payload_sha256[:16]}"
+
+    def is_about(self, stream: str, sequence: int, payload: bytes) -> bool:
+        """Say whether this is the dead letter of that message."""
+        return (self.stream, self.sequence) == (stream, sequence) and self.is_payload(payload)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -93,6 +100,14 @@ def read_dead_letter(raw: bytes) -> DeadLetter:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise NotADeadLetter(f"not a dead letter: {type(error).__name__}: {error}") from None
     return letter
+
+
+def is_dead_letter_of(message: Message, raw: bytes) -> bool:
+    """Say whether the bytes are a dead letter of this message."""
+    try:
+        return read_dead_letter(raw).is_about(message.stream, message.sequence, message.payload)
+    except NotADeadLetter:
+        return False
 
 
 def _typed(record: dict[str, Any], name: str, kind: type) -> Any:

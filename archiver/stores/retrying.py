@@ -139,10 +139,17 @@ class RetryingAnnouncer:
     announcer: Announcer
 
     async def announce(
-        self, subject: str, payload: bytes, *, message_id: str, headers: Mapping[str, str] | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        *,
+        message_id: str,
+        headers: Mapping[str, str] | None = None,
+        is_ours: Callable[[bytes], bool] | None = None,
     ) -> None:
         """See `ports.Announcer.announce`."""
-        await retry(lambda: self.announcer.announce(subject, payload, message_id=message_id, headers=headers))
+        announce = partial(self.announcer.announce, message_id=message_id, headers=headers, is_ours=is_ours)
+        await retry(lambda: announce(subject, payload))
 
 
 async def _from(start: int, last: bytes, chunks: AsyncGenerator[bytes, None], key: str) -> AsyncGenerator[bytes, None]:

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from archiver.core.announcement import FAILED, dead_letter, dead_letter_id
 from archiver.core.backoff import BACKOFF
 from archiver.core.breaker import Breaker, State, works
+from archiver.core.dead_letter import is_dead_letter_of
 from archiver.core.errors import (
     BusSilent,
     BusUnavailable,
@@ -279,10 +280,15 @@ class Consumer:
             self._retried[sequence] = outcome
 
     async def _bury(self, delivery: Delivery, dead: Dead) -> None:
-        """Terminate only what has a dead letter: a message that is in neither place is lost."""
+        """Terminate only what has a dead letter: a message that is in neither place is lost.
+
+        A repeat differs in its time and delivery count, so `is_ours` compares which message it is about.
+        """
         message = delivery.message
         letter = dead_letter(message, dead, failed_at=self.clock.now(), worker=self.worker)
-        await self.dead_letters.announce(FAILED, letter, message_id=dead_letter_id(message))
+        await self.dead_letters.announce(
+            FAILED, letter, message_id=dead_letter_id(message), is_ours=lambda raw: is_dead_letter_of(message, raw)
+        )
         await delivery.terminate()
 
 

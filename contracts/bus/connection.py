@@ -153,12 +153,12 @@ async def publish_confirmed(
         return Confirmation(said["stream"], said["seq"], said.get("duplicate", False))
     except NoRespondersError:
         why = "no JetStream stream takes this subject; create it: archiver init"
-        raise Unreachable(f"a stream for {subject}", _place(client), why) from None
+        raise Unreachable(f"a stream for {subject}", place_of(client), why) from None
     except (NatsError, OSError, TimeoutError) as error:
-        raise Unreachable(f"the stream of {subject}", _place(client), _reason(error)) from None
+        raise Unreachable(f"the stream of {subject}", place_of(client), _reason(error)) from None
     except (ValueError, LookupError, TypeError):
         why = "the answer is no confirmation of a stream; who else replies to this subject?"
-        raise Unreachable(f"the stream of {subject}", _place(client), why) from None
+        raise Unreachable(f"the stream of {subject}", place_of(client), why) from None
 
 
 async def round_trip(client: Client, timeout_s: float = 5.0) -> None:
@@ -179,7 +179,8 @@ async def close_nats(client: Client) -> None:
         await client.close()
 
 
-def _place(client: Client) -> str:
+def place_of(client: Client) -> str:
+    """Return the server's URL without credentials, for messages."""
     url = client.connected_url
     return f"{url.scheme}://{url.hostname}:{url.port}" if url else "NATS"
 

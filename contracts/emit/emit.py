@@ -1,7 +1,7 @@
-"""One emission: render, build, check, spool, publish; in that order, so that nothing is ever announced too early.
+"""One emission: render, build, check, spool, publish; in that order, so that nothing is announced too early.
 
-A bundle for the Object Store waits in the spool, too, and so does its event: the spool is what survives when NATS
-does not answer, whatever the bundle's way from there.
+Bundle and event are in the spool before NATS is contacted at all, also a bundle for the Object Store: the spool is what
+survives when NATS does not answer.
 """
 
 from __future__ import annotations

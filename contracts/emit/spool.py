@@ -1,7 +1,7 @@
 """The spool: the directory where an emitter leaves bundles, and events until the bus has confirmed them.
 
 A name appears only once its content is on disk: write under a temporary name, fsync, rename, fsync the
-directory. Whoever finds `<event_key>.md` or `.json` finds all of it, also after a power cut.
+directory. A file named `<event_key>.md` or `.json` is therefore complete, also after a power cut.
 """
 
 from __future__ import annotations
@@ -11,28 +11,32 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 from uuid import uuid4
 
 from contracts.errors import BadInput
 
+MODE: Final = 0o640
 _EVENT_ENDING = ".event.json"
 
 
 class Spool:
     """One spool directory, on the side of whoever leaves bundles there.
 
+    Files get the permission bits `mode`, whatever the umask: by default the archiver can read them as another user of
+    the same group.
+
     Raises:
         BadInput: the directory is not there, or cannot be written; says what to do.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, mode: int = MODE) -> None:
         if not directory.is_dir():
             raise BadInput(
                 f"the spool directory {directory} does not exist\n"
                 f"  create it (mkdir -p {directory}), or mount the volume that the archiver reads"
             )
-        self.directory = directory
+        self.directory, self._mode = directory, mode
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
@@ -52,6 +56,7 @@ class Spool:
         """Make a draft durable under its name."""
         with _refusals(self.directory):
             draft.file.flush()
+            os.fchmod(draft.file.fileno(), self._mode)
             os.fsync(draft.file.fileno())
             draft.path.replace(self.directory / name)
             self.sync()
@@ -104,7 +109,7 @@ class Spool:
             raise BadInput(f"cannot read the event {path}: {error.strerror or error}") from None
 
     def confirmed(self, event: Path) -> None:
-        """Take an event away that the bus has confirmed."""
+        """Delete an event that the bus has confirmed."""
         event.unlink(missing_ok=True)
 
     def unconfirmed(self) -> list[Path]:
@@ -126,5 +131,5 @@ def _refusals(directory: Path) -> Iterator[None]:
     except OSError as error:
         raise BadInput(
             f"cannot write the bundle to the spool {directory}: {error.strerror or error}\n"
-            f"  nothing was published; make room or mend the permissions, and run the same command again"
+            f"  nothing was published; make room or fix the permissions, and run the same command again"
         ) from None

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+from hashlib import sha256
 
 import pytest
 from nats.aio.client import Client
 from nats.js.api import RawStreamMsg
 
 from archiver.bus.dead_letters import DeadLetters
+from archiver.bus.jetstream import JetStreamAnnouncer, JetStreamInbox
 from archiver.core.announcement import FAILED
 from archiver.core.errors import BusUnavailable
 from archiver.core.subjects import DEAD_LETTER_STREAM
-from contracts.toolkit import publish_confirmed
+from contracts import event_key
+from contracts.toolkit import publish_confirmed, spool_name
 from tests.e2e.kit import STREAM, Kit, until
-from tests.support.builders import BUNDLE, PREPARED, event, payload_bytes, prepared
+from tests.support.builders import BUNDLE, PREPARED, MemoryDelivery, MemoryInbox, event, payload_bytes, prepared
+from tests.support.worker import DEAD, always, consumer
 
 OVERSIZED = b'{"padding": "%s"}' % (b"x" * (300 * 1024))  # more than a letter keeps
 
@@ -62,9 +67,13 @@ def broken_off_before_the_letter_goes(kit: Kit) -> None:
     async def steps(client: Client) -> None:
         dead_letters = await Killed.bind(client, stream=STREAM)
         with pytest.raises(BusUnavailable, match="killed"):
-            await dead_letters.redrive(await dead_letters.one(1))
+            await dead_letters.redrive(await dead_letters.one(1), lambda _: "")
 
     kit.on_the_bus(steps)
+
+
+def redrive_id(payload: bytes, sequence: int = 1) -> str:
+    return f"redrive:{STREAM}:{sequence}:{sha256(payload).hexdigest()[:16]}"
 
 
 def archived_once(kit: Kit) -> None:
@@ -101,7 +110,7 @@ def test_the_bytes_and_the_headers_go_out_as_they_were_but_for_the_message_id(ki
         "Kaizen-Bundle-Source": "spool",
         "Kaizen-Original-Msg-Id": "first",
         "Nats-Expected-Stream": STREAM,
-        "Nats-Msg-Id": f"redrive:{STREAM}:1",
+        "Nats-Msg-Id": redrive_id(b" " + payload_bytes(event())),
     }
 
 
@@ -143,23 +152,22 @@ def test_an_event_that_dies_again_is_a_new_letter_that_can_be_redriven_again(dea
 
 
 @pytest.mark.parametrize("repeat", [b"something else", None], ids=["another message", "gone"])
-def test_a_confirmation_as_a_repeat_of_something_else_costs_no_letter(dead_kit: Kit, repeat: bytes | None) -> None:
-    assert not confirmed_as_repeat(dead_kit, f"redrive:{STREAM}:1", repeat or payload_bytes(event()))
+def test_a_confirmation_as_a_repeat_of_something_else_is_not_believed(dead_kit: Kit, repeat: bytes | None) -> None:
+    assert not confirmed_as_repeat(dead_kit, redrive_id(payload_bytes(event())), repeat or payload_bytes(event()))
     if repeat is None:
         dead_kit.on_the_bus(lambda client: client.jetstream().delete_msg(STREAM, 2))
 
-    _, err = redrive(dead_kit, status=1)
+    out, _ = redrive(dead_kit)
 
-    assert "dead letter 1 stays where it is: the stream takes it for a repeat of #2" in err
-    assert "duplicate window" in err
-    assert messages(dead_kit, DEAD_LETTER_STREAM) == 1
+    assert out == "dead letter 1: published again as #3\n"
+    assert message(dead_kit, 3).data == payload_bytes(event())
 
 
 def test_an_event_too_large_for_its_letter_is_taken_from_its_stream(kit: Kit) -> None:
     kit.publish(OVERSIZED)
     kit.archiver("run", "--until-idle")
 
-    redrive(kit)
+    redrive(kit, "--all", "--force")
 
     assert message(kit, 2).data == OVERSIZED
 
@@ -211,8 +219,9 @@ def test_one_that_cannot_be_redriven_does_not_keep_the_others(dead_kit: Kit) -> 
 
     out, err = redrive(dead_kit, status=1)
 
-    assert re.findall(r"dead letter (\d):", out) == ["1", "3"]
+    assert re.findall(r"dead letter (\d):", out) == ["1"]
     assert "dead letter 2 stays" in err
+    assert "dead letter 3 stays where it is: it can never be archived: contract_broken: " in err
 
 
 def test_only_letters_with_the_reason_are_redriven(dead_kit: Kit) -> None:
@@ -227,3 +236,103 @@ def test_without_the_stream_of_the_events_the_letter_stays(dead_kit: Kit) -> Non
     redrive(dead_kit, status=4)
 
     assert messages(dead_kit, DEAD_LETTER_STREAM) == 1
+
+
+BROKEN = payload_bytes(event(cadence="fortnightly"))
+
+
+@pytest.fixture
+def broken_kit(kit: Kit) -> Kit:
+    """One dead letter: event #1, which breaks the contract; its bundle is in the spool."""
+    kit.publish(BROKEN)
+    (kit.home / "spool" / f"{event_key(json.loads(BROKEN))}.md").write_bytes(BUNDLE)
+    kit.archiver("run", "--until-idle")
+    return kit
+
+
+def test_what_can_never_be_archived_is_redriven_only_by_force(broken_kit: Kit) -> None:
+    out, err = redrive(broken_kit, "1", status=1)
+
+    assert out == ""
+    assert "it can never be archived: contract_broken: " in err
+    assert "archiver dead redrive 1 --with FILE" in err
+    assert messages(broken_kit, STREAM) == messages(broken_kit, DEAD_LETTER_STREAM) == 1
+    assert redrive(broken_kit, "1", "--force")[0] == "dead letter 1: published again as #2\n"
+
+
+def test_a_corrected_copy_is_archived_with_the_originals_bundle_and_the_original_stays(broken_kit: Kit) -> None:
+    corrected = broken_kit.home / "corrected.json"
+    corrected.write_bytes(payload_bytes(event()))
+
+    out, err = redrive(broken_kit, "1", "--with", str(corrected))
+
+    assert "dead letter 1: corrected copy published as #2\n" in out
+    assert err == ""
+    again = message(broken_kit, 2)
+    assert again.headers is not None
+    assert again.headers["Kaizen-Corrected-From"] == f"{STREAM}#1 sha256:{sha256(BROKEN).hexdigest()}"
+    broken_kit.archiver("run", "--until-idle")
+    [reference] = map(json.loads, broken_kit.objects("refs/").values())
+    assert reference["event"]["cadence"] == event()["cadence"]
+    assert messages(broken_kit, DEAD_LETTER_STREAM) == 1, "the original is kept"
+
+
+@pytest.mark.parametrize("copy", [BROKEN, b"{", b""], ids=["broken as before", "no JSON", "empty"])
+def test_a_copy_that_breaks_the_contract_is_not_published(broken_kit: Kit, copy: bytes) -> None:
+    corrected = broken_kit.home / "corrected.json"
+    corrected.write_bytes(copy)
+
+    _, err = redrive(broken_kit, "1", "--with", str(corrected), status=1)
+
+    assert "not published: the corrected copy can never be archived: " in err
+    assert messages(broken_kit, STREAM) == 1
+
+
+def test_a_copy_whose_bundle_is_nowhere_says_where_it_is_expected(broken_kit: Kit) -> None:
+    (corrected := broken_kit.home / "corrected.json").write_bytes(payload_bytes(event()))
+    for bundle in (broken_kit.home / "spool").iterdir():
+        bundle.unlink()
+
+    _, err = redrive(broken_kit, "1", "--with", str(corrected))
+
+    assert f"its bundle is expected as {broken_kit.home / 'spool' / spool_name(prepared())}" in err
+
+
+@pytest.mark.parametrize("words", [["--all"], ["1", "2"], []], ids=str)
+def test_a_corrected_copy_is_of_one_dead_letter(kit: Kit, words: list[str]) -> None:
+    (corrected := kit.home / "corrected.json").write_bytes(b"{}")
+
+    kit.archiver("dead", "redrive", *words, "--with", corrected, status=2)
+
+
+def test_a_stream_that_was_made_anew_swallows_no_dead_letter(kit: Kit) -> None:
+    first, second = b"not JSON", b"not JSON either"
+    kit.publish(first)
+    kit.archiver("run", "--until-idle")
+    kit.on_the_bus(lambda client: client.jetstream().delete_stream(STREAM))
+    kit.init()
+    kit.publish(second)  # as #1 again, and within the duplicate window of the dead-letter stream
+
+    kit.archiver("run", "--until-idle")
+
+    assert [base64.b64decode(each["payload_b64"]) for each in kit.letters()] == [first, second]
+
+
+def test_a_dead_letter_that_was_dropped_is_written_again_before_its_event_is_terminated(kit: Kit) -> None:
+    kit.publish(b"not JSON")
+
+    async def steps(client: Client) -> None:
+        inbox = await JetStreamInbox.bind(client, stream=STREAM, consumer="archiver")
+        [fetched] = await inbox.fetch(1, 1.0)
+        delivery = MemoryDelivery(message=fetched.message)
+        made = consumer(MemoryInbox(), always(DEAD), dead_letters=JetStreamAnnouncer(client))
+        await made._bury(delivery, DEAD)
+        await made._bury(delivery, DEAD)  # as after a TERM that was lost
+        assert (await client.jetstream().stream_info(DEAD_LETTER_STREAM)).state.messages == 1
+        await client.jetstream().delete_msg(DEAD_LETTER_STREAM, 1)
+
+        await made._bury(delivery, DEAD)
+
+        assert (await client.jetstream().stream_info(DEAD_LETTER_STREAM)).state.messages == 1
+
+    kit.on_the_bus(steps)

@@ -131,9 +131,11 @@ class FailingAnnouncer:
     announcer: Announcer
     failpoints: Failpoints
 
-    async def announce(self, subject: str, payload: bytes, *, message_id: str, headers: Any = None) -> None:
+    async def announce(
+        self, subject: str, payload: bytes, *, message_id: str, headers: Any = None, is_ours: Any = None
+    ) -> None:
         async with self.failpoints.around(_ANNOUNCED[subject]):
-            await self.announcer.announce(subject, payload, message_id=message_id, headers=headers)
+            await self.announcer.announce(subject, payload, message_id=message_id, headers=headers, is_ours=is_ours)
 
 
 @dataclass

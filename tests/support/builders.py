@@ -134,7 +134,10 @@ class RecordingAnnouncer(_Fake):
     said: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     headers: list[Any] = field(default_factory=list)
 
-    async def announce(self, subject: str, payload: bytes, *, message_id: str, headers: Any = None) -> None:
+    async def announce(
+        self, subject: str, payload: bytes, *, message_id: str, headers: Any = None, is_ours: Any = None
+    ) -> None:
+        assert is_ours is None or is_ours(payload), "what is published is ours"
         self.note(f"announce {subject}")
         self.said.append((subject, json.loads(payload), message_id))
         self.headers.append(headers)

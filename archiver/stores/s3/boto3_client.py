@@ -19,9 +19,9 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from archiver.core.errors import StoreUnavailable
 from archiver.core.setting_text import flaw_in
-from archiver.stores.s3.boto3_answers import refuse_strangers
+from archiver.stores.s3.boto3_answers import BEFORE_PARSE, refuse_strangers
 from archiver.stores.s3.credentials import RenewingCredentials, may_be_rejected
-from archiver.stores.s3.refusals import Refusal, Stranger, estranged, printable, refused
+from archiver.stores.s3.refusals import Refusal, Refused, Stranger, estranged, printable, refused
 from archiver.stores.s3.trust import authorities_file
 from contracts import BadInput
 
@@ -81,7 +81,7 @@ def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
                 },
             ),
         )
-    client.meta.events.register("before-parse.s3.*", refuse_strangers)
+    client.meta.events.register(BEFORE_PARSE, refuse_strangers)
     client.meta.events.register_first("needs-retry.s3", signing.needs_retry)  # type: ignore[arg-type] # its answer counts
     return client
 
@@ -134,12 +134,23 @@ def refusals(access: S3Access, verb: str, key: str) -> Iterator[None]:
         yield
     except ClientError as error:
         raise refused(access, verb, key, _refusal_in(error.response)) from error
+    except Refused as error:
+        raise refused(access, verb, key, error.found) from error
     except Stranger as error:
         raise estranged(verb, key, error) from error
     except ParamValidationError:  # a call of ours that no store would take: a defect, not an outage
         raise
     except (BotoCoreError, OSError) as error:
-        raise refused(access, verb, key, Refusal(None, str(error) or "no answer in time")) from error
+        raise refused(access, verb, key, Refusal(None, _why(error) or "no answer in time")) from error
+
+
+def _why(error: BaseException) -> str:
+    inner: BaseException | None = error
+    while inner is not None:
+        if "\\x15\\x03" in repr(inner):  # what http.client took for a status line is a TLS alert
+            return "what answers speaks TLS"
+        inner = inner.__cause__ or inner.__context__
+    return str(error)
 
 
 def _refusal_in(answer: Mapping[str, Any]) -> Refusal:

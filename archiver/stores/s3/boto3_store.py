@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC
 from functools import partial
@@ -122,7 +123,7 @@ class Boto3Store:
 
     async def delete(self, key: str) -> None:
         """Remove an object, or hide it where the bucket keeps versions; see `BlobStore.delete`."""
-        with refusals(self._access, "delete", key):
+        with suppress(KeyMissing), refusals(self._access, "delete", key):
             delete = partial(self._client.delete_object, Bucket=self._access.bucket, Key=self._access.full_key(key))
             await self._in_thread(delete)
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import ClientError
 
 from archiver.core.capabilities import PROBES, Capabilities
-from archiver.core.errors import StoreUnavailable
+from archiver.core.errors import KeyMissing, StoreUnavailable
 from archiver.core.health_checks import LifecycleRule
 from archiver.stores.s3.boto3_client import refusals, s3_client
+from archiver.stores.s3.refusals import Stranger, what_answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -201,9 +202,12 @@ class _Probe:
                 if status not in allowed or (is_whole and error.response["Error"]["Code"] in _DAMAGED):
                     raise
                 return status
+            sent_back = answer["ResponseMetadata"]["HTTPHeaders"]
+            if not answer.get("ETag") and not any(name.startswith("x-amz-") for name in sent_back):
+                raise Stranger(200, what_answered(200, sent_back.get, b""))
         version = answer.get("VersionId")
         self._written.append(place | {"VersionId": version} if version else place)
-        self._clock_skew_s = _ahead_s(answer["ResponseMetadata"]["HTTPHeaders"].get("date", ""), asked)
+        self._clock_skew_s = _ahead_s(sent_back.get("date", ""), asked)
         return _TAKEN
 
     def _read(self, part: str) -> bytes | None:
@@ -219,7 +223,7 @@ class _Probe:
     def clear_away(self) -> None:
         """Delete what was written, versions included, where that is allowed."""
         for each in self._written:
-            with suppress(StoreUnavailable), refusals(self._access, "delete", each["Key"]):
+            with suppress(StoreUnavailable, KeyMissing), refusals(self._access, "delete", each["Key"]):
                 self._client.delete_object(**each)
 
 

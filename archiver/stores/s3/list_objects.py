@@ -65,7 +65,7 @@ def read_page(body: bytes) -> Page:
         NotAPage: it is something else.
     """
     try:
-        fields = _searched(body.decode()) or _parsed(body)
+        fields = _searched(body) or _parsed(body)
         keys, prefixes = fields.keys, fields.prefixes
         if fields.once.get("EncodingType", "").strip().lower() == "url":
             keys, prefixes = _decoded(keys), _decoded(prefixes)
@@ -82,8 +82,12 @@ def read_page(body: bytes) -> Page:
     return Page(objects, prefixes, token if is_truncated else "")
 
 
-def _searched(text: str) -> _Fields | None:
+def _searched(body: bytes) -> _Fields | None:
     """Find the fields of a page that is written plainly; None where it is not, or not for certain."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
     start = _PLAIN_START.match(text)
     if start is None or not text.rstrip().endswith(_PLAIN_END):
         return None
@@ -107,10 +111,13 @@ def _searched(text: str) -> _Fields | None:
     return _Fields(keys, sizes, times, prefixes, once)
 
 
-def _parsed(body: bytes) -> _Fields:
-    if b"<!DOCTYPE" in body[:1000].upper():
+class _WithoutDoctype(ET.TreeBuilder):
+    def doctype(self, *_: str | None) -> None:
         raise ValueError("it has a DOCTYPE")
-    root = ET.fromstring(body)  # noqa: S314 - without a DOCTYPE there are no entities to expand
+
+
+def _parsed(body: bytes) -> _Fields:
+    root = ET.fromstring(body, ET.XMLParser(target=_WithoutDoctype()))  # noqa: S314 - so no entity can be declared
     if _name(root) != "ListBucketResult":
         raise ValueError(f"its root is {_name(root)!r}")
     fields = _Fields([], [], [], [], {})

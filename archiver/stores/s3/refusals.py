@@ -68,6 +68,14 @@ class Stranger(Exception):
         self.status = status
 
 
+class Refused(Exception):
+    """An answer that is no success, to be raised where only an exception gets through."""
+
+    def __init__(self, found: Refusal) -> None:
+        super().__init__(found)
+        self.found = found
+
+
 def refusal_in(status: int, header: Header, body: bytes) -> Refusal:
     """Read an answer that is no success."""
     text = body[:65536].decode("utf-8", "replace")
@@ -97,7 +105,7 @@ def refused(access: S3Access, verb: str, key: str, found: Refusal) -> KitError:
     status, code, message = found.status, found.code, found.message
     if code == "NoSuchBucket":
         return BucketMissing(access.bucket, access.where)
-    if code == "NoSuchKey" and verb in {"read", "look for"}:
+    if code == "NoSuchKey" and verb in {"read", "look for", "delete"}:
         return KeyMissing(key)
     # 412 only. A 409 ConditionalRequestConflict says that a race was lost against a write that may itself
     # still fail: nothing may be stored, so it is tried again.
@@ -139,10 +147,9 @@ def what_answered(status: int, header: Header, body: bytes) -> str:
 def is_web_page(header: Header, body: bytes) -> bool:
     """Whether an answer is HTML, by its type or, where it has none, by its first bytes."""
     content_type = (header("content-type") or "").lower()
-    start = body[:200].lstrip().lower()
-    return content_type.startswith(("text/html", "application/xhtml")) or start.startswith(
-        (b"<!doctype html", b"<html")
-    )
+    if content_type and "xml" not in content_type:
+        return content_type.startswith("text/html")
+    return "xhtml" in content_type or body[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
 def is_error_document(body: bytes) -> bool:
@@ -171,10 +178,20 @@ def _place(location: str) -> str:
     return printable(f"{parts.scheme}://{where}{parts.path}" if where else parts.path)[:_LONGEST_MESSAGE]
 
 
+def is_elsewhere(found: Refusal) -> bool:
+    """Whether the answer leads to another place."""
+    return 300 <= (found.status or 0) < 400 or found.code in _ELSEWHERE
+
+
+def speaks_only_tls(message: str) -> bool:
+    """Whether a message is what a TLS port makes of plain HTTP."""
+    return bool(_ONLY_TLS.search(message))
+
+
 def _unanswered(access: S3Access, message: str) -> tuple[type[StoreUnavailable], str]:
     if _NO_TLS.search(message):
         return StoreRefuses, f"{access.where} speaks no TLS: if that is meant, its endpoint begins with http://"
-    if _ONLY_TLS.search(message):
+    if speaks_only_tls(message):
         return StoreRefuses, f"{access.where} speaks TLS: its endpoint begins with https://"
     if _CERTIFICATE.search(message):
         return StoreRefuses, f"AWS_CA_BUNDLE names the authority that {access.where} is trusted by"
@@ -183,10 +200,11 @@ def _unanswered(access: S3Access, message: str) -> tuple[type[StoreUnavailable],
 
 def _answered(access: S3Access, found: Refusal) -> tuple[type[StoreUnavailable], str]:
     status, code = found.status or 0, found.code or ""
-    kind = StoreRefuses if status in _NO or code in _NO_BY_CODE or code in _SKEWED else StoreUnavailable
-    if _ONLY_TLS.search(found.message):
+    is_for_somebody = status in _NO or code in _NO_BY_CODE or code in _SKEWED or (not code and 300 <= status < 400)
+    kind = StoreRefuses if is_for_somebody else StoreUnavailable
+    if speaks_only_tls(found.message):
         kind, hint = StoreRefuses, f"{access.where} speaks TLS: its endpoint begins with https://"
-    elif status in {301, 307, 308} or code in _ELSEWHERE:
+    elif is_elsewhere(found):
         hint = _elsewhere(access, found)
     elif not code and (status < 400 or status == 404 or "web page" in found.message):
         hint = _CHECK_ENDPOINT
@@ -204,7 +222,7 @@ def _elsewhere(access: S3Access, found: Refusal) -> str:
         )
     if found.endpoint:
         return f"the store says that the bucket is at {found.endpoint}: set AWS_ENDPOINT_URL_S3 to that host"
-    if found.code is None:
+    if not found.code:
         return _CHECK_ENDPOINT
     return "the bucket is elsewhere: check the region (AWS_REGION) and the endpoint (AWS_ENDPOINT_URL_S3)"
 

@@ -66,6 +66,7 @@ def test_the_message_id_of_a_redrive_is_of_the_dead_message_and_not_its_own() ->
     assert letter.redrive_id == read_dead_letter(written(reason="bundle_missing", failed_at="")).redrive_id
     assert letter.redrive_id != replace(letter, sequence=8).redrive_id
     assert letter.redrive_id != replace(letter, stream="OTHER").redrive_id
+    assert letter.redrive_id != replace(letter, payload_sha256="0" * 64).redrive_id, "of a stream that was made anew"
 
 
 @pytest.mark.parametrize(

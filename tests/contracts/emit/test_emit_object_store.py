@@ -112,20 +112,19 @@ def test_what_is_not_confirmed_waits_in_the_spool_and_a_resend_knows_where_the_b
     assert list(spool.iterdir()) == []
 
 
-def test_a_bucket_that_is_not_there_is_said_so_before_anything_is_rendered(
-    emit: Any, server: NatsServer, spool: Path, tmp_path: Path
+def test_a_bucket_that_is_not_there_leaves_bundle_and_event_in_the_spool(
+    emit: Any, server: NatsServer, spool: Path
 ) -> None:
     create_stream(server)
-    program = write_emitter(tmp_path / "bin", before=f"touch {tmp_path}/rendered")
 
-    status, out, err = emit("--object-store", "OTHER", "--program", program)
+    status, out, err = emit("--object-store", "OTHER")
 
     assert (status, out) == (4, "")
     assert f"cannot reach bucket OTHER of the object store at nats://127.0.0.1:{server.port}: it is not there" in err
     assert "archiver init" in err
-    assert "resend" not in err, "nothing waits to be sent again"
-    assert not (tmp_path / "rendered").exists()
-    assert list(spool.iterdir()) == []
+    assert "contracts resend" in err
+    assert sorted(path.suffix for path in spool.iterdir()) == [".json", ".md"]
+    assert published(server) == []
 
 
 def test_a_bucket_that_goes_while_the_bundle_is_rendered_announces_nothing(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import signal
+import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -101,19 +104,86 @@ def test_without_a_server_named_nothing_is_rendered(usual: list[Any], tmp_path: 
 
 
 @pytest.mark.parametrize("url", ["nats://user:hunter2hunter2@127.0.0.1:1", "nats://127.0.0.1:1", "127.0.0.1:1"])
-def test_a_server_that_is_down_is_said_so_before_anything_is_rendered(
-    url: str, usual: list[Any], spool: Path, tmp_path: Path, run_contracts: Any
+def test_a_server_that_is_down_leaves_bundle_and_event_in_the_spool(
+    url: str, usual: list[Any], spool: Path, run_contracts: Any
 ) -> None:
-    program = write_emitter(tmp_path / "bin", before=f"touch {tmp_path}/rendered")
-
-    status, out, err = run_contracts("emit", *usual, "--program", program, "--nats", url)
+    status, out, err = run_contracts("emit", *usual, "--program", STAND_IN, "--nats", url)
 
     assert (status, out) == (4, "")
     assert "cannot reach NATS at nats://127.0.0.1:1: " in err
     assert "hunter2" not in err
     assert "Traceback" not in err
-    assert not (tmp_path / "rendered").exists()
-    assert list(spool.iterdir()) == []
+    assert f"contracts resend --spool {spool}" in err
+    assert_spooled(spool)
+
+
+def assert_spooled(spool: Path) -> None:
+    """One bundle and its event are there, and nothing half-written."""
+    bundle, event = sorted(spool.iterdir(), key=lambda path: path.name.endswith(".event.json"))
+    payload = json.loads(event.read_bytes())
+    assert event.name.startswith(event_key(payload))
+    assert bundle.name == spool_name(PreparedEvent.from_checked(payload))
+
+
+def test_what_was_spooled_while_the_server_was_down_is_published_by_a_resend(
+    stream: NatsServer, usual: list[Any], spool: Path, run_contracts: Any
+) -> None:
+    run_contracts("emit", *usual, "--program", STAND_IN, "--nats", "nats://127.0.0.1:1")
+    (event,) = spool.glob("*.event.json")
+    raw = event.read_bytes()
+
+    status, _, _ = run_contracts("resend", "--spool", spool, "--nats", stream.url)
+
+    (message,) = _stored(stream)
+    assert (status, message.data) == (0, raw)
+
+
+def test_an_interrupt_while_nats_does_not_answer_leaves_bundle_and_event_in_the_spool(
+    usual: list[Any], spool: Path
+) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"nats://127.0.0.1:{silent.getsockname()[1]}"
+        with subprocess.Popen(
+            [CONTRACTS, "emit", *usual, "--program", STAND_IN, "--nats", url], stderr=subprocess.PIPE, text=True
+        ) as process:
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert f"contracts resend --spool {spool}" in err
+    assert_spooled(spool)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize(("arguments", "mode"), [([], 0o640), (["--mode", "0664"], 0o664)])
+def test_files_in_the_spool_have_the_chosen_mode_whatever_the_umask(
+    usual: list[Any], spool: Path, run_contracts: Any, umask: int, arguments: list[str], mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        run_contracts("emit", *usual, *arguments, "--program", STAND_IN, "--nats", "nats://127.0.0.1:1")
+    finally:
+        os.umask(before)
+
+    assert [stat.S_IMODE(path.stat().st_mode) for path in spool.iterdir()] == [mode, mode]
+
+
+def test_an_event_whose_first_copy_was_deleted_within_the_window_is_stored_again(
+    stream: NatsServer, usual: list[Any], spool: Path, run_contracts: Any
+) -> None:
+    run_contracts("emit", *usual, "--program", STAND_IN, "--nats", stream.url)
+    (message,) = _stored(stream)
+    _ask(stream, lambda client: client.jetstream().purge_stream(STREAM))
+    (spool / f"{event_key(json.loads(message.data))}.event.json").write_bytes(message.data)
+
+    status, out, _ = run_contracts("resend", "--spool", spool, "--nats", stream.url)
+
+    assert (status, out.rpartition(": ")[2]) == (0, f"{STREAM} #2\n")
+    assert _ask(stream, lambda client: client.jetstream().get_msg(STREAM, 2)).data == message.data
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nats://u:hunter2hunter2@host:seven", "nats://", ""])
@@ -121,7 +191,7 @@ def test_a_url_that_names_no_server_is_said_so(url: str, usual: list[Any], run_c
     status, _, err = run_contracts("emit", *usual, "--program", STAND_IN, "--nats", url)
 
     assert status == 2
-    assert ("the NATS URL names no server" if url else "no NATS server is named") in err
+    assert ("the NATS URL names no server" if url not in {"", "nats://"} else "no NATS server is named") in err
     assert "hunter2" not in err
 
 
@@ -136,7 +206,7 @@ def test_wrong_credentials_are_said_so_and_not_shown(
     # The refusal and the hang-up race; which is seen first differs from run to run.
     assert re.search("authorization violation|where credentials are wrong", err.lower())
     assert "hunter2" not in err
-    assert list(spool.iterdir()) == []
+    assert_spooled(spool)
 
 
 def test_without_a_stream_the_event_is_kept_and_a_resend_publishes_it_under_the_same_identity(

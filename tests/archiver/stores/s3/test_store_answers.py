@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import socketserver
-import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,56 +12,8 @@ from archiver.stores.s3.access import S3Access
 from archiver.stores.s3.boto3_store import Boto3Store
 from archiver.stores.s3.direct import DirectStore
 from tests.support.drivers import SECRET, every_driver, opened, refused_at_every_call
+from tests.support.scripted import answering, error_of
 from tests.support.store_calls import create, read, replace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-class _Scripted(socketserver.StreamRequestHandler):
-    """Answers every request with the same bytes, or those for its method, then closes the connection."""
-
-    def handle(self) -> None:
-        length = 0
-        method = self.rfile.readline().split(b" ")[0].decode()
-        while line := self.rfile.readline().strip():
-            if line.lower().startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-            if line.lower() == b"expect: 100-continue":
-                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.rfile.read(length)
-        answer = self.server.answer  # type: ignore[attr-defined] # see `answering`
-        if isinstance(answer, dict):
-            answer = answer[method]
-        if answer is None:
-            self.rfile.read()  # silence, until the client gives up
-        else:
-            self.wfile.write(answer)
-
-
-@contextmanager
-def answering(answer: bytes | dict[str, bytes] | None) -> Iterator[S3Access]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Scripted) as server:
-        server.answer = answer  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield S3Access(
-                bucket="archive",
-                endpoint_url=f"http://127.0.0.1:{server.server_address[1]}",
-                access_key_id="id",
-                secret_access_key=SECRET,
-                connect_timeout_s=0.3,
-                read_timeout_s=0.3,
-            )
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def refusal(status: str, code: str) -> bytes:
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>its words</Message></Error>"
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
 
 
 @every_driver
@@ -96,7 +44,7 @@ def test_each_refusal_of_an_upload_has_its_error_in_the_stores_own_words(
         async with opened(driver, access) as store:
             await create(store, "blobs/a.md", b"x")
 
-    with answering(refusal(status, code)) as access, pytest.raises(error) as caught:
+    with answering(error_of(status, code)) as access, pytest.raises(error) as caught:
         asyncio.run(steps(access))
 
     assert type(caught.value) is error
@@ -111,7 +59,7 @@ def test_a_replacement_is_never_told_that_the_key_is_taken(driver: type) -> None
             await replace(store, "blobs/a.md", b"x")
 
     with (
-        answering(refusal("412 Precondition Failed", "PreconditionFailed")) as access,
+        answering(error_of("412 Precondition Failed", "PreconditionFailed")) as access,
         pytest.raises(StoreUnavailable, match="412 PreconditionFailed"),
     ):
         asyncio.run(steps(access))
@@ -121,7 +69,7 @@ def test_a_replacement_is_never_told_that_the_key_is_taken(driver: type) -> None
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (refusal("404 Not Found", "NoSuchKey"), KeyMissing),
+        (error_of("404 Not Found", "NoSuchKey"), KeyMissing),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\ngone", StoreUnavailable),
         (
             b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\nETag: "a"\r\nConnection: close\r\n\r\nshort',
@@ -195,7 +143,7 @@ def test_no_endpoint_means_aws_whatever_the_environment_says(monkeypatch: pytest
         async with opened(driver, access) as store:
             await store.check()
 
-    with answering(refusal("404 Not Found", "NoSuchBucket")) as elsewhere:
+    with answering(error_of("404 Not Found", "NoSuchBucket")) as elsewhere:
         for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
             monkeypatch.setenv(name, str(elsewhere.endpoint_url))
         with pytest.raises(StoreUnavailable, match=r"no-such-region\.amazonaws\.com") as caught:
