@@ -41,6 +41,9 @@ faults: $(READY) ## Run every fault, the slow ones too, and write docs/reliabili
 storm: $(READY) ## 5,000 events through two minutes of every kind of trouble; SEED=n repeats one
 	@$(BIN)/python -m tests.faults.storm $(if $(SEED),--seed $(SEED))
 
+fuzz: $(READY) ## Ten minutes of hostile input for every reader and report; FUZZ_SECONDS=60, FUZZ_SEED=n repeats
+	@$(BIN)/python -m tests.fuzz
+
 corpus: $(READY) ## Check the fixtures: seals, coverage, and that every mutant is caught
 	@$(BIN)/contracts fixtures verify
 	@$(BIN)/contracts fixtures coverage
@@ -79,4 +82,4 @@ $(READY): pyproject.toml
 	        echo "      Once that is fixed, run the same command again; 'make clean' starts over." >&2; exit 2; }
 	@touch $(READY)
 
-.PHONY: help demo test test-fast test-pythons coverage corpus lint types bench bench-compare faults storm clean
+.PHONY: help demo test test-fast test-pythons coverage corpus lint types bench bench-compare faults storm clean fuzz
