@@ -90,7 +90,7 @@ async def publish_spooled(spool: Spool, path: Path, publish: Publish, put: Put) 
     Its bundle comes first: one that is for the Object Store is put there, and leaves the spool with its event.
 
     Raises:
-        ContractBroken: what lies there is not an event; it stays.
+        ContractBroken: the file is not an event; it stays.
         BadInput: its bundle has gone; it stays.
         Unreachable: not confirmed; it stays, and publishing it again is harmless.
     """

@@ -22,7 +22,7 @@ _STDERR_BYTES = 1 << 16  # what is looked through for secrets; far more than is 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a program ended. `status` is negative for a signal; `late` and `flooded` say that we stopped it.
+    """How a program ended. `status` is negative for a signal; `late` and `flooded` mean that we stopped it.
 
     `copied_bytes` of its standard output went to the sink; `stderr` is the end of its standard error.
     """

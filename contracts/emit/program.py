@@ -17,7 +17,7 @@ from contracts.model.shell_words import is_windows_path
 
 
 class BrokenPrepareOutput(KitError):
-    """`schedule prepare --format json` did not print what the spec says that it does."""
+    """`schedule prepare --format json` did not print what the spec requires."""
 
     def __init__(self, command: str, problem: str) -> None:
         super().__init__(command, problem)
@@ -41,7 +41,7 @@ class PrepareCommand:
         """Find the program on PATH, or by path.
 
         Raises:
-            BadInput: there is no such program; says where it was looked for.
+            BadInput: there is no such program; lists the searched places.
         """
         found = shutil.which(program)
         if found is None:
@@ -58,7 +58,7 @@ class PrepareCommand:
 
     @property
     def text(self) -> str:
-        """The command as the event shows it: the program by its name, wherever it is installed here."""
+        """The command as the event shows it: the program by its name, not by its local path."""
         words = [self.program.name, *self.arguments()]
         return list2cmdline(words) if is_windows_path(self.root) else shlex.join(words)
 

@@ -21,13 +21,13 @@ _EVENT_ENDING = ".event.json"
 
 
 class Spool:
-    """One spool directory, on the side of whoever leaves bundles there.
+    """One spool directory, from the emitter's side.
 
     Files get the permission bits `mode`, whatever the umask: by default the archiver can read them as another user of
     the same group.
 
     Raises:
-        BadInput: the directory is not there, or cannot be written; says what to do.
+        BadInput: the directory does not exist or is not writable; gives the next step.
     """
 
     def __init__(self, directory: Path, mode: int = MODE) -> None:
@@ -63,9 +63,9 @@ class Spool:
         return self.directory / name
 
     def copy(self, old: str, new: str) -> bool:
-        """Give what lies here a second name, as a file of its own: the archiver reads none that has two.
+        """Copy a file to a second name: the archiver reads none that has two.
 
-        Returns False where nothing lies there. What has the new name already is left as it is.
+        Returns False if there is no such file. An existing file of the new name is not changed.
         """
         with _refusals(self.directory):
             if (self.directory / new).exists():
@@ -90,7 +90,7 @@ class Spool:
     def keep_event(self, key: str, payload: bytes, bucket: str = "") -> Path:
         """Leave an event beside its bundle until the bus has confirmed it; `contracts resend` finds it there.
 
-        Its name says where the bundle is to go: `<key>.event.json` nowhere else, `<key>@<bucket>.event.json` to a
+        Its name holds the bundle's destination: `<key>.event.json` nowhere else, `<key>@<bucket>.event.json` to a
         bucket of the Object Store.
         """
         with self.draft() as draft:

@@ -23,7 +23,7 @@ CONFIGURATION = pytest.StashKey[Path]()
 
 @pytest.fixture(scope="session")
 def contract(pytestconfig: pytest.Config) -> Contract:
-    """Return the contract that the configuration names, or else the newest kaizen.schedule.prepared."""
+    """Return the contract that the configuration names; without one, the newest kaizen.schedule.prepared."""
     from contracts.observe.configured import contract_of
 
     return contract_of(_config(pytestconfig))
@@ -57,7 +57,7 @@ def golden(contract: Contract) -> Callable[[str], dict[str, Any]]:
 def payloads(contract: Contract) -> Any:
     """Return a Hypothesis strategy of payloads that keep the contract."""
     try:
-        import hypothesis  # noqa: F401 - said here, so that the message is ours
+        import hypothesis  # noqa: F401 - imported here, so that the error message names the extra
     except ImportError:
         pytest.fail("the fixture payloads needs Hypothesis\n  pip install hypothesis", pytrace=False)
     from contracts.fixtures.generate import payloads as strategy
@@ -89,7 +89,7 @@ def emit(pytestconfig: pytest.Config) -> Iterator[Callable[..., tuple[Observatio
 
 @pytest.fixture(scope="session")
 def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """Start a real nats-server with JetStream on a port of its own; `url` says where, password included."""
+    """Start a real nats-server with JetStream on a free port; `url` includes the password."""
     from contracts.bus.server import NatsServer
     from contracts.errors import KitError
 

@@ -41,7 +41,7 @@ class EmittersFile(pytest.File):
 
     def _items(self, suite: Suite, name: str) -> Iterator[pytest.Item]:
         if name not in suite.config.emitters:
-            suite.config.emitter(name, os.environ)  # says which there are
+            suite.config.emitter(name, os.environ)  # its error lists the known ones
         try:
             runs = suite.runs(name)
         except KitError as error:
@@ -66,7 +66,7 @@ class ContractItem(pytest.Item):
         self.user_properties.append(("contracts_group", group))
 
     def require(self, verdicts: list[Verdict]) -> None:
-        """Fail where a verdict does not pass; say of the others what they found."""
+        """Fail if a verdict does not pass; report the findings of the others."""
         for verdict in verdicts:
             for each in verdict.findings:
                 self.user_properties += [("contracts_rule", each.rule), ("contracts_pointer", each.pointer)]
@@ -85,7 +85,7 @@ class ContractItem(pytest.Item):
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Say where the item comes from, and what it is called."""
+        """Return the item's location and name."""
         return self.path, None, self.name
 
 
@@ -117,7 +117,7 @@ class GoldensItem(ContractItem):
         super().__init__(group="goldens", **others)
 
     def runtest(self) -> None:
-        """Look for golden events that no emitter runs for."""
+        """Find golden events that no emitter runs for."""
         unused = self.suite.unused_goldens()
         if unused:
             listed = "\n  ".join(map(str, unused))
@@ -135,7 +135,7 @@ class WaiversItem(ContractItem):
         super().__init__(group="waivers", **others)
 
     def runtest(self) -> None:
-        """Judge the waivers; whatever has not run yet runs for that."""
+        """Judge the waivers; emitters that have not run yet are run first."""
         self.require(self.suite.judge_waivers())
 
 
@@ -147,5 +147,5 @@ class UnusableItem(ContractItem):
         self.error = error
 
     def runtest(self) -> None:
-        """Say what is wrong."""
+        """Report the findings."""
         raise self.error

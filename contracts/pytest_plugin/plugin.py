@@ -48,7 +48,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Find the configuration; a run of everything then includes it, wherever `testpaths` point."""
+    """Find the configuration; a run of everything then includes it, independent of `testpaths`."""
     config.addinivalue_line("markers", "contracts: one emitter, scenario and group of rules, by the plugin contracts")
     file = _configuration(config)
     if file is not None:
@@ -98,7 +98,7 @@ def _names_emitters(path: Path) -> bool:
     try:
         document = tomllib.loads(text.decode())
     except ValueError:
-        return path.name == "contracts.toml"  # its collector says what is wrong with it
+        return path.name == "contracts.toml"  # its collector reports the error
     if path.name == "pyproject.toml":
         document = document.get("tool", {}).get("contracts", {})
     return "emitters" in document

@@ -30,7 +30,7 @@ _MOST_LINES: Final = 1000  # where many messages are settled and nothing waits, 
 class Journal:
     """The journal of one run, held by one process at a time; use it as a context manager.
 
-    `told` is called with the number of messages settled since the last call, whenever lines are written.
+    `told` is called with the number of messages settled since the last call, each time lines are written.
     """
 
     def __init__(self, folder: Path, run: ReplayRun, told: Callable[[int], object] | None = None) -> None:
