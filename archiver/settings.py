@@ -186,8 +186,10 @@ class Settings(BaseSettings):
         return own
 
 
-def load_settings() -> Settings:
+def load_settings(**given: str) -> Settings:
     """Read the settings from the environment, and how S3 is reached from where AWS tools are configured.
+
+    Settings that are `given` count before the environment.
 
     Raises:
         BadInput: every problem at once, each with the variable or profile and what is wrong with it.
@@ -197,7 +199,7 @@ def load_settings() -> Settings:
     problems += [f"{name} {flaw}" for name, flaw in flawed.items()]
     settings = None
     try:
-        settings = Settings()  # type: ignore[call-arg] # filled from the environment
+        settings = Settings(**given)  # type: ignore[arg-type] # the rest from the environment
     except ValidationError as error:
         # A default that is made of other settings is no problem of its own.
         told = [each for each in error.errors() if each["type"] != "default_factory_not_called"]

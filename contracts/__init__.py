@@ -85,17 +85,33 @@ _DEPRECATED = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name in _DEPRECATED:
-        instead = _DEPRECATED[name]
-        warn(f"contracts.{name} is deprecated; use contracts.{instead}", DeprecationWarning, stacklevel=2)
-        if instead == "check":
-            return __getattr__(instead)
-        return getattr(import_module("contracts.toolkit"), name)
-    if name not in _HOME:
-        raise AttributeError(f"module 'contracts' has no public name {name!r}")
-    value = globals()[name] = getattr(import_module(f"contracts.{_HOME[name]}"), name)
-    return value
+if TYPE_CHECKING:
+    from contracts.bus.server import NatsServer as NatsServer
+    from contracts.emit.spool import Spool as Spool
+    from contracts.errors import Exit as Exit
+    from contracts.event import BUNDLE_SOURCE as BUNDLE_SOURCE
+    from contracts.event import BundleInfo as BundleInfo
+    from contracts.event import spool_name as spool_name
+    from contracts.model.identity import canonical_json as canonical_json
+    from contracts.model.rfc3339 import InvalidTimestamp as InvalidTimestamp
+    from contracts.model.rfc3339 import format_rfc3339 as format_rfc3339
+    from contracts.model.strict_json import MalformedPayload as MalformedPayload
+    from contracts.model.strict_json import parse_payload as parse_payload
+
+    check_payload = check
+else:  # a type checker would take every misspelt name for one
+
+    def __getattr__(name: str) -> Any:
+        if name in _DEPRECATED:
+            instead = _DEPRECATED[name]
+            warn(f"contracts.{name} is deprecated; use contracts.{instead}", DeprecationWarning, stacklevel=2)
+            if instead == "check":
+                return __getattr__(instead)
+            return getattr(import_module("contracts.toolkit"), name)
+        if name not in _HOME:
+            raise AttributeError(f"module 'contracts' has no public name {name!r}")
+        value = globals()[name] = getattr(import_module(f"contracts.{_HOME[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

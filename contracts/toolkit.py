@@ -122,11 +122,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no name {name!r}")
-    value = globals()[name] = getattr(import_module(f"contracts.{_HOME[name]}"), name)
-    return value
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for one
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no name {name!r}")
+        value = globals()[name] = getattr(import_module(f"contracts.{_HOME[name]}"), name)
+        return value
 
 
 def __dir__() -> list[str]:

@@ -61,32 +61,37 @@ class Stray:
 
 
 async def references(
-    store: BlobStore, *, repo: str | None = None, agent: str | None = None, since: datetime | None = None
+    store: BlobStore,
+    *,
+    repo: str | None = None,
+    agent: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
 ) -> AsyncIterator[Entry | Stray]:
     """List references repo by repo, agent by agent and day by day, as they are read; a few are in memory.
 
-    `since` compares with the event's `occurred_at`. With `repo`, only what is that repo's is listed; `agent` without
-    everything is listed, and only what has that agent in its key is read.
+    From `since` on and before `until`, by the event's `occurred_at`. With `repo`, only that repo's references are
+    listed; with `agent` alone, all are listed, and only that agent's are read.
 
     Raises:
         StoreUnavailable: the store failed.
     """
-    first_day = since.astimezone(UTC).date().isoformat() if since else ""
+    first_day, last_day = (at.astimezone(UTC).date().isoformat() if at else "" for at in (since, until))
     of_agent = f"/agent={key_segment(agent)}/" if agent else ""
 
     async def keys() -> AsyncIterator[str]:
         async for listed in store.list(ref_prefix(repo, agent)):
-            if day_in(listed.key) >= first_day and of_agent in listed.key:
+            day = day_in(listed.key)
+            if day >= first_day and not (last_day and day > last_day) and of_agent in listed.key:
                 yield listed.key
 
     async def look(key: str) -> Entry | Stray | None:
         found = await entry_at(store, key)
         if found is None or isinstance(found, Stray):
             return found
-        is_wanted = (agent is None or found.event.agent == agent) and (
-            since is None or found.event.occurred_at >= since
-        )
-        return found if is_wanted else None
+        at = found.event.occurred_at
+        is_in_time = (since is None or at >= since) and (until is None or at < until)
+        return found if is_in_time and (agent is None or found.event.agent == agent) else None
 
     async for found in in_turn(keys(), look):
         if found:

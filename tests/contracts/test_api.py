@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from types import MappingProxyType
@@ -13,9 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+import archiver
 import contracts
 from contracts import BadInput, InvalidEvent, KitError, PreparedEvent, check, load_contract, payloads
 from contracts.fixtures.corpus import cases
+from tests.support.examples import ROOT, run_examples
 from tests.support.payloads import ARCHIVED, PREPARED, SPEC_EXAMPLE, event
 
 KEYS = st.text(max_size=6) | st.sampled_from(sorted(event()))
@@ -224,3 +227,16 @@ def test_the_old_way_to_an_event_warns_and_reports_what_is_missing() -> None:
 def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no public name 'chek'"):
         contracts.chek  # noqa: B018
+
+
+def test_the_examples_in_the_documentation_do_what_they_say() -> None:
+    names = run_examples("docs/api.md", "contracts", payload=json.dumps(SPEC_EXAMPLE))
+
+    assert names["event"].agent == SPEC_EXAMPLE["agent"]
+
+
+def test_the_documentation_names_each_public_name() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+
+    for name in (*contracts.__all__, *contracts._DEPRECATED, *archiver.__all__):
+        assert re.search(rf"\b{name}\b", page), f"docs/api.md does not name {name}"

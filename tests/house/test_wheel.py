@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import archiver
+import contracts
 from tests.support.wheel import CHECKOUT, Environment, base_dependencies, build_wheel, install
 
 pytestmark = pytest.mark.slow
+
+NEED_AN_EXTRA = {"Settings", "load_settings"}
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +162,106 @@ def test_the_archiver_without_its_extra_says_what_to_install(installed: Environm
     assert "Traceback" not in done.stderr
 
 
-def test_the_package_is_typed_for_those_who_import_it(installed: Environment, tmp_path: Path) -> None:
+def test_the_package_works_for_those_who_import_it(installed: Environment, tmp_path: Path) -> None:
+    script = "import contracts; print(contracts.__file__, [each.rule for each in contracts.check({}).violations])"
+
+    done = installed.run(installed.python, "-W", "error", "-c", script, cwd=tmp_path)
+
+    assert done.stdout == f"{installed.site_packages}/contracts/__init__.py ['event/required']\n"
+
+
+@pytest.mark.parametrize("package", [contracts, archiver], ids=lambda package: package.__name__)
+def test_every_public_name_can_be_imported_from_the_wheel(package: Any, installed: Environment, tmp_path: Path) -> None:
+    lines = "\n".join(f"from {package.__name__} import {name}" for name in package.__all__ if name not in NEED_AN_EXTRA)
+
+    done = installed.run(installed.python, "-W", "error", "-c", lines, cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_reader_of_an_archive_without_its_extra_says_what_to_install(
+    installed: Environment, tmp_path: Path
+) -> None:
     script = (
-        "import contracts\n"
-        "raw = b'{}'\n"
-        "print(contracts.__file__, [violation.rule for violation in contracts.check(raw).violations])"
+        "from archiver import open_archive\ntry: open_archive('s3://bucket')\nexcept Exception as error: print(error)"
     )
 
     done = installed.run(installed.python, "-c", script, cwd=tmp_path)
 
-    assert done.stdout == f"{installed.site_packages}/contracts/__init__.py ['event/required']\n"
+    assert "pip install 'kaizen-event-kit[archiver]'" in done.stdout
+
+
+PROGRAM = """\
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from archiver import ArchivedEvent, ArchiveReader, AsyncArchiveReader, open_archive
+from contracts import (
+    BadInput, Capture, Contract, InvalidEvent, PreparedEvent, Result, Severity, Violation, assert_conforms, check,
+    event_key, load_contract, parse_rfc3339, payloads,
+)
+
+
+def verdicts(raw: bytes, text: str, mapping: Mapping[str, Any], contract: Contract) -> list[Result]:
+    assert_conforms(mapping, contract, "consumer")
+    return [check(raw), check(text, profile="consumer"), check(mapping, contract=contract, source="here")]
+
+
+def errors(result: Result) -> list[Violation]:
+    return [each for each in result.violations if each.severity is Severity.ERROR]
+
+
+def read(raw: bytes) -> PreparedEvent | tuple[Violation, ...]:
+    try:
+        return PreparedEvent.parse(raw)
+    except InvalidEvent as error:
+        return error.violations
+
+
+def bundles(archive: ArchiveReader) -> dict[str, bytes]:
+    return {each.key: archive.read(each) for each in archive.find(repo="kaizen", day=date(2026, 6, 17))}
+
+
+async def newest(archive: AsyncArchiveReader) -> ArchivedEvent | None:
+    found = [each async for each in archive]
+    return max(found, key=lambda each: each.event.occurred_at, default=None)
+
+
+async def main(url: str) -> None:
+    async with open_archive(url) as archive:
+        print(await newest(archive))
+
+
+def synchronous(url: str) -> bytes:
+    with open_archive(url) as archive, archive.open("ab" * 32) as file:
+        return file.read()
+
+
+print(event_key({}), parse_rfc3339("2026-06-17T09:00:12Z").year, load_contract("x").rules, payloads, BadInput, Capture)
+asyncio.run(main("s3://bucket"))
+"""
+WRONG = """\
+from archiver import open_archive
+from contracts import check, chek
+
+check(7)
+open_archive("s3://bucket").find()
+"""
+
+
+def test_a_program_that_uses_both_packages_is_checked_by_mypy_from_the_wheel(
+    installed: Environment, tmp_path: Path
+) -> None:
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    words = [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed.python]
+
+    sound = installed.run(*words, "program.py", cwd=tmp_path)
+    wrong = installed.run(*words, "wrong.py", cwd=tmp_path)
+
+    assert sound.stdout == "Success: no issues found in 1 source file\n"
+    assert {line.split(":")[1] for line in wrong.stdout.splitlines() if "error:" in line} == {"2", "4", "5"}
