@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from base64 import b64encode
 from contextlib import closing, suppress
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from archiver.stores.s3.access import S3Access
 
 _BODY = b"archiver probe; may be deleted"
+_OBJECT = re.compile(r"[0-9a-f]{32}-(whole|damaged|created)\.txt")
+_ABANDONED_AFTER = timedelta(minutes=10)  # a probe takes seconds, and at most a minute where each request is slow
+_CLEARED_AT_ONCE = 100
 _TAKEN, _NOT_FOUND, _PRECONDITION_FAILED = 200, 404, 412
 _NOT_OFFERED = (405, 501)
 # That a store will not: AWS and MinIO answer a header that they do not know with 501, others with 400.
@@ -111,7 +115,8 @@ class BucketControl:
     def probe(self) -> Capabilities:
         """Try what the store does, with a handful of requests for three objects of random names under `PROBES`.
 
-        They are deleted afterwards. A worker needs no right to delete: where that is refused, they stay.
+        They are deleted afterwards, and so are those that an earlier probe left when it was broken off. A worker needs
+        no right to delete: where that is refused, they stay.
 
         Raises:
             BucketMissing: there is no such bucket.
@@ -119,9 +124,11 @@ class BucketControl:
         """
         probe = _Probe(self._access, self._client)
         try:
-            return probe.run()
+            found = probe.run()
+            probe.clear_away_what_others_left()
         finally:
             probe.clear_away()
+        return found
 
     def _told(self, what: str, ask: Callable[..., Any]) -> Mapping[str, Any] | None:
         """Ask how the bucket is set up; None where nothing is set."""
@@ -219,6 +226,21 @@ class _Probe:
                 return None
             with closing(answer["Body"]) as body:
                 return body.read(len(_BODY) + 1)
+
+    def clear_away_what_others_left(self) -> None:
+        """Delete the objects of probes that were broken off, where that is allowed; a few at a time.
+
+        How old they are is told by the store's clock alone: an object of this probe has just been written. Those of a
+        probe that runs at the same time are younger than `_ABANDONED_AFTER`, and are left alone.
+        """
+        bucket, probes = self._access.bucket, self._access.full_key(PROBES)
+        with suppress(StoreUnavailable, KeyMissing), refusals(self._access, "clear", PROBES):
+            now = self._client.head_object(Bucket=bucket, Key=f"{self._name}-whole.txt")["LastModified"]
+            page = self._client.list_objects_v2(Bucket=bucket, Prefix=probes, MaxKeys=_CLEARED_AT_ONCE)
+            for each in page.get("Contents", []):
+                is_ours = _OBJECT.fullmatch(each["Key"].removeprefix(probes))
+                if is_ours and now - each["LastModified"] > _ABANDONED_AFTER:
+                    self._client.delete_object(Bucket=bucket, Key=each["Key"])
 
     def clear_away(self) -> None:
         """Delete what was written, versions included, where that is allowed."""

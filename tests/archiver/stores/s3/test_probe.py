@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,9 +18,12 @@ from archiver.core.errors import BucketMissing, StoreUnavailable
 from archiver.dev_servers import S3Server
 from archiver.stores.s3.access import S3Access
 from archiver.stores.s3.control import BucketControl, NotOffered
+from archiver.stores.s3.direct import DirectStore
 from tests.faults.http_faults import Answer, FlipAnswer, FlipRequest, Signer, StripHeader
 from tests.faults.http_proxy import Forward, HttpFault, HttpProxy, Message
+from tests.support.drivers import opened
 from tests.support.servers import access_to
+from tests.support.store_calls import replace as store_replace
 
 ABLE = Capabilities(create_only="honoured", checksum="verified", read_after_write=True, clock_skew_s=0.0)
 
@@ -130,6 +134,58 @@ def test_a_worker_that_may_not_delete_leaves_the_objects_to_gc(
     left = left_behind(s3_server, access.prefix)
     assert len(left) == gateway.hits == 2, "the third was refused, as it should be"
     assert all(key.startswith(PROBES) and key.endswith(".txt") for key in left)
+
+
+@dataclass(frozen=True)
+class Later(HttpFault):
+    """The store's answer to a HEAD tells a time so many seconds later: as if what else is there were older."""
+
+    later_s: float
+
+    async def exchange(self, request: Message, forward: Forward) -> Message:
+        answer = await forward(request)
+        written = parsedate_to_datetime(answer.header("Last-Modified") or "") + timedelta(seconds=self.later_s)
+        bare = answer.without("Last-Modified")
+        return replace(bare, headers=(*bare.headers, ("Last-Modified", format_datetime(written, usegmt=True))))
+
+
+OLD_PROBE = f"{PROBES}{'ab' * 16}-whole.txt"
+
+
+@pytest.mark.parametrize(
+    ("key", "later_s", "is_cleared"),
+    [
+        (OLD_PROBE, 1200, True),
+        (OLD_PROBE.replace("whole", "created"), 1200, True),
+        (OLD_PROBE, 60, False),
+        (f"{PROBES}README", 1200, False),
+        (f"{PROBES}{'ab' * 16}-whole.txt.bak", 1200, False),
+        (f"blobs/{'ab' * 16}-whole.txt", 1200, False),
+    ],
+    ids=["old", "another old", "of a probe that still runs", "not a probe's", "nearly a probe's", "elsewhere"],
+)
+def test_objects_that_a_broken_off_probe_left_are_cleared_by_the_next(
+    s3_server: S3Server, access: S3Access, gateway: HttpProxy, key: str, later_s: float, *, is_cleared: bool
+) -> None:
+    async def leave() -> None:
+        async with opened(DirectStore, access) as store:
+            await store_replace(store, key, b"left")
+
+    asyncio.run(leave())
+    gateway.fault = Later(later_s, method="HEAD")
+
+    assert replace(probe(access), clock_skew_s=0.0) == ABLE
+
+    assert left_behind(s3_server, access.prefix) == ([] if is_cleared else [key])
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_probe_that_may_not_clear_up_after_others_is_none_the_worse(
+    access: S3Access, gateway: HttpProxy, method: str
+) -> None:
+    gateway.fault = Answer(403, method=method, key="list-type=2" if method == "GET" else PROBES)
+
+    assert replace(probe(access), clock_skew_s=0.0) == ABLE
 
 
 @pytest.mark.parametrize("status", [403, 500, 503, 507])
