@@ -1,4 +1,4 @@
-"""What every ObjectStore must do. A subclass provides the fixture `store`."""
+"""What every BlobStore must do. A subclass provides the fixture `store`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ HARD_KEYS = [
 ]
 
 
-class StoreSuite(ListingSuite):
+class BasicSuite(ListingSuite):
+    """What also a store does that ignores If-None-Match and checksums, as `archiver run` takes it."""
+
     def test_a_bucket_that_is_there_passes_the_check(self, store: BlobStore) -> None:
         asyncio.run(store.check())
 
@@ -55,33 +57,6 @@ class StoreSuite(ListingSuite):
 
         assert asyncio.run(steps()) == body.getvalue()
 
-    def test_an_upload_that_finds_the_key_in_use_is_told_so_and_changes_nothing(self, store: BlobStore) -> None:
-        async def steps() -> bytes:
-            await create(store, "blobs/a.md", b"first")
-            with pytest.raises(KeyTaken, match=r"blobs/a\.md"):
-                await create(store, "blobs/a.md", b"second")
-            return await read(store, "blobs/a.md")
-
-        assert asyncio.run(steps()) == b"first"
-
-    def test_of_many_uploads_at_once_exactly_one_wins_and_the_rest_lose_the_race(self, store: BlobStore) -> None:
-        bodies = [f"writer {number}".encode() for number in range(32)]
-
-        async def steps() -> tuple[list[object], bytes]:
-            attempts = (create(store, "blobs/a.md", body) for body in bodies)
-            outcomes = await asyncio.gather(*attempts, return_exceptions=True)
-            return list(outcomes), await read(store, "blobs/a.md")
-
-        outcomes, stored = asyncio.run(steps())
-
-        winners = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
-        losers = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
-        assert len(winners) == 1, outcomes
-        assert stored == bodies[winners[0]]
-        # A store may also say that it cannot tell yet (409); then the same call is made again.
-        assert {type(loser) for loser in losers} <= {KeyTaken, StoreUnavailable}
-        assert any(isinstance(loser, KeyTaken) for loser in losers)
-
     def test_a_replacement_replaces(self, store: BlobStore) -> None:
         async def steps() -> bytes:
             await create(store, "blobs/a.md", b"damaged")
@@ -90,19 +65,6 @@ class StoreSuite(ListingSuite):
             return await read(store, "blobs/a.md")
 
         assert asyncio.run(steps()) == b"whole"
-
-    @pytest.mark.parametrize("write", [create, replace])
-    @pytest.mark.parametrize("kind", [bytes, io.BytesIO])
-    def test_a_body_that_is_not_what_was_hashed_is_refused_and_not_stored(
-        self, store: BlobStore, write: object, kind: type
-    ) -> None:
-        async def steps() -> None:
-            with pytest.raises(StoreUnavailable, match="BadDigest"):
-                await write(store, "blobs/a.md", kind(b"found"), sha256=digest_of_body(b"expected"))  # type: ignore[operator]
-            with pytest.raises(KeyMissing):
-                await read(store, "blobs/a.md")
-
-        asyncio.run(steps())
 
     def test_an_empty_object_is_an_object(self, store: BlobStore) -> None:
         async def steps() -> tuple[list[bytes], list[tuple[str, int]]]:
@@ -171,3 +133,45 @@ class StoreSuite(ListingSuite):
             return await keys(store, "")
 
         assert asyncio.run(steps()) == ["blobs/a.md"]
+
+
+class StoreSuite(BasicSuite):
+    def test_an_upload_that_finds_the_key_in_use_is_told_so_and_changes_nothing(self, store: BlobStore) -> None:
+        async def steps() -> bytes:
+            await create(store, "blobs/a.md", b"first")
+            with pytest.raises(KeyTaken, match=r"blobs/a\.md"):
+                await create(store, "blobs/a.md", b"second")
+            return await read(store, "blobs/a.md")
+
+        assert asyncio.run(steps()) == b"first"
+
+    def test_of_many_uploads_at_once_exactly_one_wins_and_the_rest_lose_the_race(self, store: BlobStore) -> None:
+        bodies = [f"writer {number}".encode() for number in range(32)]
+
+        async def steps() -> tuple[list[object], bytes]:
+            attempts = (create(store, "blobs/a.md", body) for body in bodies)
+            outcomes = await asyncio.gather(*attempts, return_exceptions=True)
+            return list(outcomes), await read(store, "blobs/a.md")
+
+        outcomes, stored = asyncio.run(steps())
+
+        winners = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Exception)]
+        losers = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        assert len(winners) == 1, outcomes
+        assert stored == bodies[winners[0]]
+        # A store may also say that it cannot tell yet (409); then the same call is made again.
+        assert {type(loser) for loser in losers} <= {KeyTaken, StoreUnavailable}
+        assert any(isinstance(loser, KeyTaken) for loser in losers)
+
+    @pytest.mark.parametrize("write", [create, replace])
+    @pytest.mark.parametrize("kind", [bytes, io.BytesIO])
+    def test_a_body_that_is_not_what_was_hashed_is_refused_and_not_stored(
+        self, store: BlobStore, write: object, kind: type
+    ) -> None:
+        async def steps() -> None:
+            with pytest.raises(StoreUnavailable, match="BadDigest"):
+                await write(store, "blobs/a.md", kind(b"found"), sha256=digest_of_body(b"expected"))  # type: ignore[operator]
+            with pytest.raises(KeyMissing):
+                await read(store, "blobs/a.md")
+
+        asyncio.run(steps())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
+from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from moto import mock_aws
 
 from archiver.core.errors import BucketMissing, StoreUnavailable
 from archiver.stores.memory import MemoryStore
@@ -16,9 +19,10 @@ from archiver.stores.s3.access import S3Access
 from archiver.stores.s3.boto3_store import Boto3Store
 from archiver.stores.s3.direct import DirectStore
 from tests.support.drivers import DRIVERS, SECRET, Afresh, every_driver, opened, refused_at_every_call
-from tests.support.servers import access_to
+from tests.support.rclone import serving
+from tests.support.servers import access_to, require_binary
 from tests.support.store_calls import MARKDOWN, create, keys, read
-from tests.support.store_suite import HARD_KEYS, StoreSuite
+from tests.support.store_suite import HARD_KEYS, BasicSuite, StoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +49,37 @@ class TestDirectStore(StoreSuite):
     @pytest.fixture
     def store(self, s3_access: S3Access) -> Afresh:
         return Afresh(s3_access)
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Access]:
+    require_binary("rclone")
+    with serving(tmp_path_factory.mktemp("rclone")) as access:
+        yield access
+
+
+class TestDirectStoreOnRclone(BasicSuite):
+    @pytest.fixture
+    def store(self, rclone: S3Access) -> Afresh:
+        return Afresh(replace(rclone, prefix=uuid.uuid4().hex))
+
+
+class TestBoto3StoreOnRclone(BasicSuite):
+    @pytest.fixture
+    def store(self, rclone: S3Access) -> Iterator[Boto3Store]:
+        store = Boto3Store(replace(rclone, prefix=uuid.uuid4().hex))
+        yield store
+        asyncio.run(store.close())
+
+
+class TestBoto3StoreOnMoto(BasicSuite):
+    @pytest.fixture
+    def store(self) -> Iterator[Boto3Store]:
+        with mock_aws():
+            boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="archive")
+            store = Boto3Store(S3Access("archive", "here", access_key_id="id", secret_access_key=SECRET))
+            yield store
+            asyncio.run(store.close())
 
 
 @pytest.mark.parametrize(("writer", "reader"), list(permutations(DRIVERS, 2)))
