@@ -78,7 +78,7 @@ class ObjectUnusable(StoreUnavailable):
 
 
 class ReferenceDamaged(ObjectUnusable):
-    """What lies in an event's place is what was left of a reference: who has event and bundle writes it again."""
+    """The reference is corrupt; a worker that holds the event and its bundle rewrites it."""
 
 
 class SourceUnavailable(KitError):

@@ -1,4 +1,4 @@
-"""A replayed event: told by the header that `contracts replay` gives it, which is anybody's word."""
+"""A replayed event has a header from `contracts replay`. Any publisher can set it; do not rely on it for security."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class Archive:
 
         Raises:
             StoreUnavailable: the store failed.
-            ReferenceDamaged: what is there is what was left of a reference; archive the event again.
+            ReferenceDamaged: the reference is corrupt; archive the event again.
             ObjectUnusable: what is there is something else, or another event's reference: an operator has to look,
                 and until then the event waits.
         """

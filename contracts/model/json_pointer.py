@@ -1,4 +1,4 @@
-"""What stands where in a payload: every value, or those that a rule's `at` selects, with their places and without."""
+"""Select payload values by JSON pointer pattern, with or without their pointers."""
 
 from __future__ import annotations
 

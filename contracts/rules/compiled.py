@@ -1,7 +1,7 @@
-"""The rules that contract.toml declares, held against a payload: does it pass, and if not, what is wrong where.
+"""The rules of contract.toml, compiled: check whether a payload passes, and otherwise list the violations.
 
-Most payloads pass, and most of what is in an event was in one before it. So the question whether anything is wrong
-comes first, at little cost, and what is right and comes back is remembered.
+Most payloads pass, and most values of an event occurred in an earlier one. So a cheap pass/fail check runs first;
+values that passed are cached.
 """
 
 from __future__ import annotations

@@ -19,18 +19,18 @@ FAULTS = {
     4: "Worker killed between follow-up event and acknowledgement",
     5: "nats-server killed under load",
     6: "nats-server frozen",
-    7: "Link to NATS dead without a word, or flapping",
+    7: "Link to NATS silently dead, or flapping",
     8: "Acknowledgements lost",
     9: "nats-server in lame-duck mode, another takes over",
     10: "Follow-up stream full or missing",
-    11: "Consumer or stream deleted and made again",
+    11: "Consumer or stream deleted and recreated",
     12: "Store down",
     13: "Store answers 503, 500, 429, 507",
     14: "Object stored, answer lost",
     15: "Answer slower than the time-out; the write lands later",
     16: "Upload cut short",
     17: "Bit flipped in flight",
-    18: "Store says yes and holds something else",
+    18: "Store confirms a write and holds something else",
     19: "Store ignores or refuses conditional writes",
     20: "Several workers get one event",
     21: "Credentials rotated, access denied, clock wrong",
@@ -40,11 +40,11 @@ FAULTS = {
     25: "Hostile spool",
     26: "Hostile events",
     28: "Events published twice",
-    29: "Burst; workers added, taken away, restarted",
+    29: "Burst; workers added, removed, restarted",
     30: "Wrong certificates",
     31: "nats-server with js_ack_fc_v2",
     32: "Power loss: the end of the stream's file is gone",
-    33: "Stream deleted and made anew: ids that count from 1 again",
+    33: "Stream deleted and recreated: ids count from 1 again",
     34: "Bundles, or the spool, that the worker may not read",
     35: "Archiver away for longer than the bundle deadline; spool not mounted",
 }
@@ -56,19 +56,19 @@ _HEAD = """\
 
 The promise: every event that was published ends as exactly one reference whose blob reads back with the right
 SHA-256, and at least one follow-up event; or, if it can never be archived, as exactly one dead letter with the
-reason. Trouble of the store or of the bus is never held against an event.
+reason. Trouble of the store or of NATS never costs an event.
 
-A row says **does not hold** where a test shows that the promise is not kept yet.
+A row with **does not hold** has a test that shows that the promise is not kept yet.
 
-Each row below is one test or several, against a real nats-server, a real SeaweedFS and real worker processes. After
-each run an oracle goes through the publisher's own ledger, with clients of its own: reference, blob, follow-up event
-or dead letter of every event, a drained consumer, and not one object that no event accounts for.
+Each row is one or more tests against a real nats-server, a real SeaweedFS and real worker processes. After each run
+an oracle, with separate clients, checks every event in the publisher's ledger: its reference, blob and follow-up event,
+or its dead letter; a drained consumer; and no object that no event accounts for.
 
-The time to recover is from the end of the fault (of a worker killed: from when the next one is ready) to the
-oracle's verdict, the longest of the row's tests, rounded up to 1, 2, 5, 10, … seconds.
-Where the test must not take so long, a setting is shorter than in production (ack wait 1 s instead of 60 s).
+The time to recover is measured from the end of the fault (for a killed worker: from when the next one is ready) to the
+oracle's verdict. It is the longest of the row's tests, rounded up to 1, 2, 5, 10, … seconds. Some tests use a shorter
+setting than production (ack wait 1 s instead of 60 s).
 
-`make faults` runs all of it and writes this page.
+`make faults` runs all tests and writes this page.
 
 | # | fault | injection | outcome | time to recover (s) |
 |--:|---|---|---|--:|

@@ -44,12 +44,12 @@ SHORT_S, LONG_S = 3, 45
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(SHORT_S, marks=fault(6, "SIGSTOP of nats-server for 3 s", "goes on by itself")),
+        pytest.param(SHORT_S, marks=fault(6, "SIGSTOP of nats-server for 3 s", "recovers on its own")),
         pytest.param(
-            LONG_S, marks=(fault(6, "SIGSTOP of nats-server for 45 s", "told as not ready; goes on by itself"), slow)
+            LONG_S, marks=(fault(6, "SIGSTOP of nats-server for 45 s", "reports not-ready; recovers on its own"), slow)
         ),
         pytest.param(
-            180, marks=(fault(6, "SIGSTOP of nats-server for 3 min", "told as not ready; goes on by itself"), slow)
+            180, marks=(fault(6, "SIGSTOP of nats-server for 3 min", "reports not-ready; recovers on its own"), slow)
         ),
     ],
 )
@@ -72,13 +72,13 @@ def test_a_frozen_nats_server_is_waited_for(rig: Rig, seconds: int) -> None:
     "seconds",
     [
         pytest.param(
-            SHORT_S, marks=fault(7, "link to NATS passes nothing for 3 s, without a reset", "goes on by itself")
+            SHORT_S, marks=fault(7, "link to NATS passes nothing for 3 s, without a reset", "recovers on its own")
         ),
         pytest.param(
             LONG_S,
             marks=(
                 fault(
-                    7, "link to NATS passes nothing for 45 s, without a reset", "told as not ready; goes on by itself"
+                    7, "link to NATS passes nothing for 45 s, without a reset", "reports not-ready; recovers on its own"
                 ),
                 slow,
             ),

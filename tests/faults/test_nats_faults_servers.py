@@ -145,7 +145,7 @@ REFUSED = [
 @pytest.mark.parametrize(("kind", "told"), REFUSED)
 @fault(
     *(30, "NATS comes back with a certificate of an unknown authority, for another host, expired, or without TLS"),
-    "refused, exit 4 at a start; goes on once the certificate is right",
+    "refused, exit 4 at a start; continues once the certificate is right",
 )
 def test_a_wrong_certificate_of_nats_is_refused(
     rig: Rig, authority: trustme.CA, kind: str, told: str, monkeypatch: pytest.MonkeyPatch

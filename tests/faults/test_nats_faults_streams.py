@@ -20,13 +20,19 @@ fault, slow = pytest.mark.fault, pytest.mark.slow_fault
     [
         pytest.param(
             *({"max_msgs": 3}, {"max_msgs": -1}, "maximum messages exceeded"),
-            marks=fault(10, "stream full, `discard: new`", "handed back, not acknowledged; done once there is room"),
+            marks=fault(
+                10, "stream full, `discard: new`", "returned to the queue, not acknowledged; done once there is room"
+            ),
         ),
         pytest.param(
             *({"subjects": [PREPARED]}, {"subjects": ["kaizen.schedule.>"]}, "no JetStream stream takes this subject"),
             marks=[
                 slow,
-                fault(10, "no stream takes the follow-up event", "handed back, not acknowledged; done once one does"),
+                fault(
+                    10,
+                    "no stream takes the follow-up event",
+                    "returned to the queue, not acknowledged; done once one does",
+                ),
             ],
         ),
     ],
@@ -61,11 +67,11 @@ async def delete_stream(client: Client) -> None:
     [
         pytest.param(
             *(delete_consumer, "consumer"),
-            marks=fault(11, "consumer deleted while workers run", "told, not ready; goes on after `archiver init`"),
+            marks=fault(11, "consumer deleted while workers run", "reports not-ready; continues after `archiver init`"),
         ),
         pytest.param(
             *(delete_stream, "stream"),
-            marks=fault(11, "stream deleted while workers run", "told, not ready; goes on after `archiver init`"),
+            marks=fault(11, "stream deleted while workers run", "reports not-ready; continues after `archiver init`"),
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The store says no: the worker stops fetching at once, waits, and goes on by itself once somebody has mended it."""
+"""The store says no: the worker stops fetching at once, waits, and recovers on its own once somebody has mended it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def is_refused(rig: Rig) -> bool:
 
 @slow
 @pytest.mark.parametrize("driver", ["direct", "boto3"])
-@fault(21, "credentials rotated in SeaweedFS; the worker started anew with them", "all is archived, by the new worker")
+@fault(21, "credentials rotated in SeaweedFS; the worker restarted with them", "all is archived, by the new worker")
 def test_rotated_credentials_cost_nothing_until_the_worker_gets_them(
     rig: Rig, own_store: S3Server, driver: str
 ) -> None:
@@ -81,7 +81,7 @@ def test_rotated_credentials_cost_nothing_until_the_worker_gets_them(
     rig.stop(old)
 
 
-@fault(21, "credentials taken away from SeaweedFS and given back", "the same worker goes on by itself")
+@fault(21, "credentials removed from SeaweedFS and restored", "the same worker recovers on its own")
 def test_credentials_that_come_back_are_noticed(rig: Rig, own_store: S3Server) -> None:
     worker = rig.worker()
     rotated(own_store, "ROTATED7890ABCDEFGHI", "the-secret-that-follows")

@@ -92,7 +92,7 @@ def test_damage_on_the_way_is_found_and_the_right_bytes_are_there_in_the_end(
 
 @every_driver
 @pytest.mark.parametrize("kind", ["swallow", "flip"])
-@fault(18, "a store that says 200 and keeps nothing, or other bytes, once", "found by reading back; written again")
+@fault(18, "a store that answers 200 and keeps nothing, or other bytes, once", "found by reading back; written again")
 def test_a_store_that_keeps_something_else_is_found_out_and_put_right(
     rig: Rig, link: HttpProxy, driver: str, kind: str
 ) -> None:
@@ -108,7 +108,7 @@ def test_a_store_that_keeps_something_else_is_found_out_and_put_right(
 
 @slow
 @pytest.mark.parametrize("kind", ["swallow", "flip"])
-@fault(18, "a store that goes on keeping something else", "nothing is acknowledged while it does")
+@fault(18, "a store that repeatedly keeps something else", "nothing is acknowledged while it does")
 def test_while_a_store_keeps_something_else_nothing_is_acknowledged(rig: Rig, link: HttpProxy, kind: str) -> None:
     rig.worker()
     link.fault = lying(rig, kind, key="blobs/")
@@ -125,7 +125,7 @@ def test_while_a_store_keeps_something_else_nothing_is_acknowledged(rig: Rig, li
 
 
 @pytest.mark.parametrize("kind", ["swallow", "flip"])
-@fault(18, "a store that says 200 and keeps another reference, once", "found by reading back; written again")
+@fault(18, "a store that answers 200 and keeps another reference, once", "found by reading back; written again")
 def test_a_reference_that_is_not_kept_as_sent_is_found_out_and_put_right(rig: Rig, link: HttpProxy, kind: str) -> None:
     rig.worker()
     link.fault = lying(rig, kind, key="refs/", times=1)
@@ -138,7 +138,7 @@ def test_a_reference_that_is_not_kept_as_sent_is_found_out_and_put_right(rig: Ri
 
 @slow
 @pytest.mark.parametrize("kind", ["swallow", "flip"])
-@fault(18, "a store that goes on keeping another reference", "not announced while it does; then written again")
+@fault(18, "a store that repeatedly keeps another reference", "not announced while it does; then written again")
 def test_a_reference_that_was_left_damaged_is_believed_by_nobody(rig: Rig, link: HttpProxy, kind: str) -> None:
     rig.worker()
     link.fault = lying(rig, kind, key="refs/")
@@ -170,7 +170,7 @@ def test_a_key_that_somebody_else_has_written_is_put_right(rig: Rig, link: HttpP
 
 
 @every_driver
-@fault(19, "If-None-Match taken out, from the start; a worker killed; repeats", "the probe tells; one reference each")
+@fault(19, "If-None-Match removed, from the start; a worker killed; repeats", "found by the probe; one reference each")
 def test_a_store_that_ignores_conditions_is_told_by_the_probe_and_gets_one_reference_each(
     rig: Rig, link: HttpProxy, driver: str
 ) -> None:
@@ -198,7 +198,7 @@ def test_a_store_that_ignores_conditions_is_told_by_the_probe_and_gets_one_refer
 
 
 @every_driver
-@fault(19, "501 for every conditional write, from the start", "the probe tells; written without, and read back")
+@fault(19, "501 for every conditional write, from the start", "found by the probe; written without, and read back")
 def test_a_store_that_refuses_conditions_is_written_to_without(rig: Rig, link: HttpProxy, driver: str) -> None:
     link.fault = Answer(501, header="If-None-Match")
     worker = rig.worker(ARCHIVER_STORE=driver)
@@ -212,7 +212,7 @@ def test_a_store_that_refuses_conditions_is_written_to_without(rig: Rig, link: H
 
 @every_driver
 @pytest.mark.parametrize("done", [False, True])
-@fault(19, "409 for conditional writes, done or not, twice for each key", "tried again; settled by reading back")
+@fault(19, "409 for conditional writes, done or not, twice for each key", "retried; settled by reading back")
 def test_a_conflict_is_no_proof_and_is_tried_again(rig: Rig, link: HttpProxy, driver: str, *, done: bool) -> None:
     rig.worker(ARCHIVER_STORE=driver)
     for key in ("blobs/", "refs/"):

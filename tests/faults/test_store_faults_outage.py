@@ -69,9 +69,7 @@ BURSTS = [(500, 0.1), *(pytest.param(*each, marks=slow) for each in [(429, 0.3),
 
 
 @pytest.mark.parametrize(("status", "share"), BURSTS)
-@fault(
-    13, "each status for 10 to 90 % of the requests, before or after the work was done", "tried again until it works"
-)
+@fault(13, "each status for 10 to 90 % of the requests, before or after the work was done", "retried until it works")
 def test_a_share_of_refusals_delays_and_loses_nothing(rig: Rig, link: HttpProxy, status: int, share: float) -> None:
     rig.worker()
     link.fault = Answer(status, share=share, seed=status)
@@ -88,7 +86,7 @@ def test_a_share_of_refusals_delays_and_loses_nothing(rig: Rig, link: HttpProxy,
 
 
 @pytest.mark.parametrize("status", [408, 502, 504, 301])
-@fault(13, "answers of a load balancer, for every request", "tried again until it works")
+@fault(13, "answers of a load balancer, for every request", "retried until it works")
 def test_the_answers_of_whatever_stands_before_the_store_are_no_answers(rig: Rig, link: HttpProxy, status: int) -> None:
     worker = rig.worker()
     link.fault = Answer(status)

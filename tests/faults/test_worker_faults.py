@@ -104,7 +104,7 @@ def test_the_points_are_those_of_the_promise() -> None:
 
 @pytest.mark.parametrize("count", [2, pytest.param(8, marks=slow)])
 @fault(
-    20, "2 and 8 workers frozen with one event in hand, past its ack wait, then all woken", "one reference, one blob"
+    20, "2 and 8 workers frozen while they hold one event, past its ack wait, then all woken", "one reference, one blob"
 )
 def test_workers_that_all_get_one_event_archive_it_once(rig: Rig, count: int) -> None:
     points = ["before blobs", "before read-back", "after read-back", "before refs"]

@@ -23,7 +23,7 @@ BURST = 10_000
 
 @fault(
     *(22, "no file may grow beyond 64 KiB, and a bundle of 2 MiB comes from the object store"),
-    "handed back, and the others go on; done once there is room",
+    "returned to the queue, the others continue; done once there is room",
 )
 def test_a_bundle_that_finds_no_room_on_the_workers_disk_waits(rig: Rig) -> None:
     large = alive(b"# Large\n" + bytes(2 << 20))
@@ -41,7 +41,7 @@ def test_a_bundle_that_finds_no_room_on_the_workers_disk_waits(rig: Rig) -> None
     rig.stop(worker)
 
 
-@fault(22, "no room for the log", "works on, without a log")
+@fault(22, "no room for the log", "continues without a log")
 def test_a_worker_that_has_no_room_for_its_log_works_on(rig: Rig) -> None:
     worker = rig.worker()
     resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))

@@ -1,4 +1,4 @@
-"""What is archived is taken away from where the emitter left it: after the promise is kept, and only that very copy."""
+"""Once archived, a bundle is deleted from its source: after the follow-up event, and only the archived copy."""
 
 from __future__ import annotations
 
