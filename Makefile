@@ -49,6 +49,9 @@ corpus: $(READY) ## Check the fixtures: seals, coverage, and that every mutant i
 	@$(BIN)/contracts fixtures coverage
 	@$(BIN)/contracts fixtures mutate
 
+secrets: $(READY) ## Measure what the rule boundary/secret finds, and its false alarms, over a labelled set
+	@$(BIN)/python -m tests.support.secret_recall
+
 lint: $(READY) ## Check style, format (ruff) and architecture (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -82,4 +85,4 @@ $(READY): pyproject.toml
 	        echo "      Once that is fixed, run the same command again; 'make clean' starts over." >&2; exit 2; }
 	@touch $(READY)
 
-.PHONY: help demo test test-fast test-pythons coverage corpus lint types bench bench-compare faults storm clean fuzz
+.PHONY: help demo secrets test test-fast test-pythons coverage corpus lint types bench bench-compare faults storm clean fuzz

@@ -267,4 +267,4 @@ def test_a_check_without_findings_and_configuration_pays_for_neither() -> None:
         "contracts.verdict.waivers",
         "contracts.observe",
     }
-    assert not loaded & (unneeded | {"rich", "hypothesis", "importlib.metadata", "detect_secrets", "difflib"})
+    assert not loaded & (unneeded | {"rich", "hypothesis", "importlib.metadata", "difflib"})

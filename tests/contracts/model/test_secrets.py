@@ -7,17 +7,18 @@ from time import process_time
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.fixtures.corpus import Case, cases, read_case
-from contracts.model import secrets
-from contracts.model.secrets import has_url_credentials, is_suspicious, may_be_secret, secret_kind
+from contracts.model.secret_finder import is_telling
+from contracts.model.secrets import has_url_credentials, is_suspicious, mask, may_be_secret, secret_kind
+from tests.support import secret_recall
 
 # Joined here, so that this file holds nothing that a scanner, or its reader, takes for a live secret.
 DETECTABLE = {
     "AWS Access Key": "AKIA" + "IOSFODNN7" + "EXAMPLE",
-    "Artifactory Credentials": " AKC" + "p8Zsdkf93lk2",
+    "Artifactory Credentials": " AKC" + "p8Zsdkf93lk2" * 2,
     "Azure Storage Account access key": "Account" + "Key=" + "Zm9v" * 21 + "Zm9=",
     "Cloudant Credentials": "cloudant" + "_pw = " + "abcdefghijklmnopqrstuvwx",
     "Discord Bot Token": "MTk4NjIyNDgzNDcxOTI1" + "MjQ4" + ".Cl2FMQ." + "ZnCjm1XVW7vRze4b7Cq4se7kKWs",
@@ -46,7 +47,6 @@ ASSIGNED = {
     "env MY_SECRET='correct horse'": "Secret Keyword",
     '{"password": "hunter2"}': "Secret Keyword",
     "PASSPHRASE = opensesame": "Secret Keyword",
-    "//npm.example/:_authToken=npm_xxxxxxxxxxx": "Secret Keyword",
     "//npm.example/:_authToken= 550e8400-e29b-41d4-a716-446655440000": "Secret Keyword",
     "curl -H 'Authorization: Bearer abcdefgh12345678'": "Authorization Header",
     "curl -H 'Authorization: Bearer abcdefghijklmnop'": "Authorization Header",
@@ -142,45 +142,73 @@ LEAKS = [
 ]
 
 
-def test_there_is_an_example_for_each_named_detector() -> None:
-    assert {detector.secret_type for detector in secrets._detectors()} == set(DETECTABLE)
-
-
 @pytest.mark.parametrize(("kind", "text"), DETECTABLE.items(), ids=DETECTABLE)
-def test_each_named_detector_sees_its_secret_behind_the_cheap_first_look(kind: str, text: str) -> None:
-    detector = next(each for each in secrets._detectors() if each.secret_type == kind)
-    assert list(detector.analyze_string(text)), "the example is none"
-
-    for line in (text, f"push {text} now", f"first line\n{text}"):
+def test_each_kind_that_identifies_itself_is_found_anywhere_in_a_text(kind: str, text: str) -> None:
+    for line in (text, f"push {text} now", f"first line\n{text}", f"--note={text}"):
         assert is_suspicious(line)
-        assert secrets._DETECTABLE.search(line)
-        assert secret_kind(line)
+        assert secret_kind(line), kind
         assert may_be_secret(line)
 
 
+def test_the_labelled_set_is_found_and_nothing_innocent_with_it() -> None:
+    missed, counts, alarms = secret_recall.measure()
+
+    assert sum(counts.values()) >= 400
+    assert missed == {}
+    assert alarms == []
+
+
+@pytest.mark.parametrize("name", [*secret_recall.NAMES, "x_PASS", "X_PAT", "password2", "Secret_Key", "tokenV2"])
+def test_a_telling_name_promises_a_secret(name: str) -> None:
+    assert is_telling(name)
+    assert is_telling(f"--{name}")
+
+
 @pytest.mark.parametrize(
-    "text", ["sq0csp-" + "\\" * 43, "HTTPS://" + "HOOKS.SLACK.COM" + "/services/T1/B1/x"], ids=repr
+    "name",
+    [
+        *("tokens", "max_tokens", "token_file", "token-url", "password_policy", "passwordless", "compass", "bypass"),
+        *(
+            "pattern",
+            "path",
+            "patch",
+            "keyboard",
+            "key",
+            "public_key",
+            "author",
+            "secretary",
+            "id",
+            "PASSWORD_FILE",
+            "pwdx",
+        ),
+    ],
 )
-def test_a_secret_of_an_odd_shape_gets_past_the_cheap_first_look(text: str) -> None:
-    assert is_suspicious(text)
-    assert secret_kind(text)
+def test_a_name_about_something_else_promises_none(name: str) -> None:
+    assert not is_telling(name)
 
 
-PATTERNS = [(each.secret_type, pattern) for each in secrets._detectors() for pattern in getattr(each, "denylist", [])]
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("push --token hunter2 now", "push --token *** now"),
+        ("https://worsch:hunter2@git.example/x", "https://***@git.example/x"),
+        ("a " + "gh" + "p_" + "a1B2" * 9 + " b", "a *** b"),
+        ("Authorization: Bearer abcdefgh12345678", "Authorization: Bearer ***"),
+        ("nothing to hide", "nothing to hide"),
+        ("--password 'two words' --token <token>", "--password '***' --token <token>"),
+    ],
+)
+def test_a_mask_replaces_the_secret_and_leaves_the_rest(text: str, masked: str) -> None:
+    assert mask(text) == masked
 
 
-@pytest.mark.parametrize(("kind", "pattern"), PATTERNS, ids=[f"{kind}-{at}" for at, (kind, _) in enumerate(PATTERNS)])
-@settings(max_examples=25)  # of each of forty patterns
-@given(data=st.data())
-def test_whatever_a_detector_would_match_gets_past_the_cheap_first_look(
-    kind: str, pattern: re.Pattern[str], data: st.DataObject
-) -> None:
-    text = data.draw(st.from_regex(pattern, alphabet=st.characters(min_codepoint=32, max_codepoint=126)), label=kind)
-    # A long random token without a digit or a capital is one in ten million; telling it from words is not worth it.
-    assume(all(re.search(r"[0-9A-Z]", run) for run in re.findall(r"[A-Za-z0-9_-]{20,}", text)))
-
-    assert is_suspicious(text)
-    assert secrets._DETECTABLE.search(text)
+@given(
+    st.lists(st.sampled_from([*DETECTABLE.values(), *ASSIGNED, *INNOCENT, *URLS, "x", "'", '"']), max_size=4).map(
+        " ".join
+    )
+)
+def test_a_masked_text_holds_no_secret(text: str) -> None:
+    assert not may_be_secret(mask(text))
 
 
 @pytest.mark.parametrize(("text", "kind"), ASSIGNED.items(), ids=ASSIGNED)
@@ -211,17 +239,8 @@ def test_any_text_is_judged_without_an_error(text: str) -> None:
     assert isinstance(may_be_secret(text), bool)
 
 
-@given(st.text(st.characters(codec="utf-8")))
-def test_the_first_look_is_never_stricter_than_the_second(text: str) -> None:
-    if not is_suspicious(text):
-        assert not any(list(detector.analyze_string(text)) for detector in secrets._detectors())
-        assert not secrets._ASSIGNED.search(text)
-        assert not secrets._AUTHORIZATION.search(text)
-
-
 @pytest.mark.parametrize("build", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_string_costs_time_in_proportion_to_its_length(build: Any) -> None:
-    secrets._detectors()
     short, long = build(16 << 10), build(64 << 10)
 
     def seconds(text: str) -> float:
@@ -231,7 +250,7 @@ def test_a_hostile_string_costs_time_in_proportion_to_its_length(build: Any) -> 
             start = process_time()
             has_url_credentials(text)
             secret_kind(text)
-            secrets._DETECTABLE.search(text)
+            mask(text)
             taken.append(process_time() - start)
         return min(taken)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.fixtures.corpus import cases, read_case
 from contracts.model import secrets
+from contracts.model.secret_finder import secrets_in
 from contracts.model.secrets import is_suspicious
 from contracts.rules.checks import CHECKS, WORTH_A_SWEEP, Context
 from tests.contracts.model.test_secrets import ASSIGNED, DETECTABLE, INNOCENT, URLS
@@ -70,17 +71,5 @@ def test_no_string_of_the_corpus_that_a_detector_objects_to_is_passed_by() -> No
 
 
 def _full_look(text: str) -> bool:
-    """Everything that `secret_kind` does but for its first look."""
-    return (
-        secrets._AUTHORIZATION.search(text) is not None
-        or any(map(secrets._is_assignment, secrets._ASSIGNED.finditer(text)))
-        or (
-            secrets._DETECTABLE.search(text) is not None
-            and any(
-                True
-                for detector in secrets._detectors()
-                for piece in secrets._pieces(text)
-                for _ in detector.analyze_string(piece)
-            )
-        )
-    )
+    """Everything that `secret_kind` does but for its cheap check."""
+    return any(True for _ in secrets_in(text))
