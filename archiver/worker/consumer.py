@@ -44,6 +44,14 @@ _GONE_AT = 3  # answers in a row: while JetStream elects a leader, one may be wr
 _REMEMBERED = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Retried:
+    """Why a message was retried last, and how many events this worker had archived then."""
+
+    retry: Retry
+    archived: int
+
+
 @dataclass(slots=True)
 class _Idle:
     """What a job that runs until idle has seen: when an event was last finished, and how many are waiting."""
@@ -77,7 +85,7 @@ class Consumer:
     chance: Callable[[], float]
     breaker: Breaker = field(default_factory=Breaker)
     tally: Counter[str] = field(default_factory=Counter)
-    _retried: dict[int, Retry] = field(default_factory=dict)
+    _retried: dict[int, _Retried] = field(default_factory=dict)
     _idle: _Idle = field(default_factory=_Idle)
 
     async def run(self, stop: asyncio.Event, *, until_idle: bool, max_wait_s: float = inf) -> Counter[str]:
@@ -187,15 +195,13 @@ class Consumer:
 
     def _waits_for(self) -> str:
         """Say how many events are waiting and, of those that this worker tried, for what."""
-        causes = Counter(str(each.cause) for each in self._retried.values())
+        causes = Counter(str(each.retry.cause) for each in self._retried.values())
         count = max(self._idle.waiting, len(self._retried))
         waiting = f"{count} event{'' if count == 1 else 's'} {'is' if count == 1 else 'are'} waiting"
         if not causes:
             return waiting
-        latest = next(reversed(self._retried.values()))
-        return (
-            f"{waiting} ({', '.join(f'{cause}: {n}' for cause, n in causes.most_common())}); the latest: {latest.why}"
-        )
+        why = next(reversed(self._retried.values())).retry.why
+        return f"{waiting} ({', '.join(f'{cause}: {n}' for cause, n in causes.most_common())}); the latest: {why}"
 
     async def _drain(self, working: set[asyncio.Task[None]]) -> None:
         if not working:
@@ -222,7 +228,7 @@ class Consumer:
                 outcome = Retry(wait_s, Cause.DEFECT, repr(defect))
             finally:
                 progress.end()
-            self._note(outcome, began_s)
+            self._note(message.sequence, outcome, began_s)
             await self._carry_out(delivery, outcome, log)
         except BusUnavailable as error:
             # Unanswered, it comes again, and what is stored already is found.
@@ -234,11 +240,13 @@ class Consumer:
                 await delivery.retry(0)
             raise
 
-    def _note(self, outcome: Outcome, began_s: float) -> None:
-        self.breaker.note(outcome)
-        self.limiter.note(outcome, began_s=began_s, ended_s=_now_s())
+    def _note(self, sequence: int, outcome: Outcome, began_s: float) -> None:
         if isinstance(outcome, Retry):
             self.health.retried(outcome.cause)
+        if self._is_its_own(sequence, outcome):
+            return
+        self.breaker.note(outcome)
+        self.limiter.note(outcome, began_s=began_s, ended_s=_now_s())
         if isinstance(outcome, Retry) and (
             outcome.cause is Cause.SOURCE_UNAVAILABLE  # known for what it is at the first one
             or (self.breaker.state is not State.CLOSED and works(outcome) is False)
@@ -246,6 +254,18 @@ class Consumer:
             self.health.wrong(outcome.part, outcome.why)
         elif self.breaker.state is State.CLOSED:
             self.health.fine("store")
+
+    def _is_its_own(self, sequence: int, outcome: Outcome) -> bool:
+        """Say whether a failure concerns this message alone: it failed before, and others were archived since.
+
+        One key may be refused or broken in a store that works. Its event is retried on its own; counted again and again
+        it would open the breaker for all.
+        """
+        before = self._retried.get(sequence)
+        return works(outcome) is False and before is not None and self._archived() > before.archived
+
+    def _archived(self) -> int:
+        return self.tally["archived"] + self.tally["archived again"]
 
     async def _carry_out(self, delivery: Delivery, outcome: Outcome, log: FilteringBoundLogger) -> None:
         match outcome:
@@ -277,7 +297,7 @@ class Consumer:
             self._retried.pop(sequence, None)
             self._idle.progress_at_s = _now_s()
         elif sequence in self._retried or len(self._retried) < _REMEMBERED:
-            self._retried[sequence] = outcome
+            self._retried[sequence] = _Retried(outcome, self._archived())
 
     async def _bury(self, delivery: Delivery, dead: Dead) -> None:
         """Terminate only what has a dead letter: a message that is in neither place is lost.

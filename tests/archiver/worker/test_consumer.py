@@ -7,6 +7,7 @@ import asyncio
 import pytest
 import structlog
 
+from archiver.core.announcement import dead_letter_id
 from archiver.core.outcome import Ack, Cause, Outcome, Retry
 from archiver.ports import Message
 from tests.support.builders import House, MemoryDelivery, MemoryInbox, RecordingAnnouncer, message, prepared
@@ -119,7 +120,7 @@ def test_a_message_is_terminated_only_once_its_dead_letter_is_stored() -> None:
 
     assert journal == ["announce kaizen.archive.failed", "terminate"]
     [(subject, letter, message_id)] = letters.said
-    assert (subject, message_id) == ("kaizen.archive.failed", "dlq:KAIZEN_SCHEDULE:41")
+    assert (subject, message_id) == ("kaizen.archive.failed", dead_letter_id(delivery.message))
     assert (letter["reason"], letter["detail"]) == ("not_json", "cut short")
     assert tally == {"dead-lettered": 1}
 

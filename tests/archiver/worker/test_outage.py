@@ -8,12 +8,13 @@ from collections import Counter
 import pytest
 import structlog
 
+from archiver.core.breaker import State
 from archiver.core.errors import BusSilent, StoreRefuses
 from archiver.core.outcome import Cause, Outcome, Retry
 from archiver.ports import Message
 from archiver.worker.health import Health
 from archiver.worker.watchdog import GIVE_UP_AT, RECONNECT_AT, RESUBSCRIBE_AT
-from tests.support.builders import MemoryInbox
+from tests.support.builders import MemoryDelivery, MemoryInbox, message
 from tests.support.worker import DONE, LOST, SOON_S, always, consumer, deliveries, until, until_idle
 
 DOWN = Retry(5, Cause.STORE_UNAVAILABLE, "503 SlowDown")
@@ -68,6 +69,42 @@ def test_in_an_outage_a_worker_takes_nothing_more_looks_for_the_store_tries_one_
     assert (tally.total(), tally.keys()) == (20, {"retried", "archived"})
     assert 5 <= tally["retried"] <= 8
     assert most == 1, "after the probe, one"
+
+
+@pytest.mark.parametrize("cause", [Cause.STORE_UNAVAILABLE, Cause.STORE_REFUSES])
+def test_a_key_that_fails_again_and_again_in_a_store_that_works_stops_no_other_event(cause: Cause) -> None:
+    health = Health(log())
+    worker = consumer(MemoryInbox(), always(DONE), health=health)
+    poison, good = MemoryDelivery(message=message(sequence=1)), MemoryDelivery(message=message(sequence=2))
+    failure = Retry(5, cause, "this key is refused")
+
+    async def steps() -> None:
+        for _ in range(20):
+            worker._note(1, failure, 0.0)
+            await worker._carry_out(poison, failure, log())
+            if worker.breaker.state is not State.CLOSED:  # as the first refusal does, and a probe ends
+                worker.breaker.probed(answered=True)
+            worker._note(2, DONE, 0.0)
+            await worker._carry_out(good, DONE, log())
+            assert worker.breaker.state is State.CLOSED
+        worker._note(1, failure, 0.0)
+
+    asyncio.run(steps())
+    assert worker.breaker.state is State.CLOSED
+    assert health.ready
+
+
+def test_a_message_that_fails_again_while_nothing_is_archived_counts_as_an_outage() -> None:
+    worker = consumer(MemoryInbox(), always(DONE))
+    delivery = MemoryDelivery(message=message(sequence=1))
+
+    async def steps() -> None:
+        for _ in range(5):
+            worker._note(1, DOWN, 0.0)
+            await worker._carry_out(delivery, DOWN, log())
+
+    asyncio.run(steps())
+    assert worker.breaker.state is State.OPEN
 
 
 @pytest.mark.usefixtures("impatient")
