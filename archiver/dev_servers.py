@@ -4,7 +4,7 @@ Both listen on loopback only, keep everything under one folder, and end with the
 with the block, at a signal, and (on Linux) when that process is killed. Both come from the extra `dev`.
 
 For development: SeaweedFS checks credentials at its S3 port, but its filer, master and volume ports take
-orders from whoever can reach loopback.
+orders from every program that can reach loopback.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["NatsServer", "S3Server"]
 
 _LOOPBACK = "127.0.0.1"
-_ADMIN_GRPC_OFFSET = 10_000  # weed's own worker dials it, whatever -admin.port.grpc says
+_ADMIN_GRPC_OFFSET = 10_000  # weed's own worker dials it, ignoring -admin.port.grpc
 
 
 class _Ports(NamedTuple):
@@ -127,7 +127,7 @@ class S3Server(ChildProcess):
         self.wait_until(lambda: self._serves(ports))
 
     def _serves(self, ports: _Ports) -> bool:
-        """Tell whether the S3 port answers, the bucket exists, and a volume for it can be written.
+        """Return whether the S3 port answers, the bucket exists, and a volume for it can be written.
 
         The last two are asked of the filer (a bucket is its folder under /buckets) and of the master (which
         makes the bucket's first volume on being asked where to write), so no signed request is needed.
@@ -140,7 +140,7 @@ class S3Server(ChildProcess):
 
     @property
     def sockets(self) -> list[Path]:
-        """The sockets that weed 4.48 puts in /tmp, whatever TMPDIR says, and leaves there when it is killed."""
+        """The sockets that weed 4.48 puts in /tmp, ignoring TMPDIR, and leaves there when it is killed."""
         if self._ports is None:
             return []
         grpc = {
@@ -177,7 +177,7 @@ def _free_ports(s3: int | None) -> _Ports:
 
 
 def _get(port: int, path: str) -> bool:
-    """Tell whether a GET on loopback is answered with 200 just now; no proxy of the environment is asked."""
+    """Return whether a GET on loopback is answered with 200; no proxy of the environment is asked."""
     connection = http.client.HTTPConnection(_LOOPBACK, port, timeout=2)
     try:
         connection.request("GET", path)

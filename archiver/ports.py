@@ -46,7 +46,7 @@ class BlobStore(Protocol):
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store `body` under the key whatever is there; for repairs, whose key is their digest."""
+        """Store `body` under the key, replacing any object; for repairs, whose key is their digest."""
 
     def read(self, key: str) -> AsyncIterator[bytes]:
         """Stream an object in chunks of at most 1 MiB.
@@ -57,7 +57,7 @@ class BlobStore(Protocol):
         """
 
     async def holds(self, key: str) -> bool:
-        """Say whether something is stored under a key, without reading it.
+        """Return whether an object is stored under a key, without reading it.
 
         Raises:
             StoreUnavailable: nothing is known.
@@ -115,13 +115,13 @@ class BundleSource(Protocol):
     def open(self, event: PreparedEvent, said: str | None = None) -> AbstractAsyncContextManager[Bundle]:
         """Open the bundle that the event announces.
 
-        `said` is where the message's header `Kaizen-Bundle-Source` says that it is: the name of a source, an
+        `said` is the value of the message's header `Kaizen-Bundle-Source`: the name of a source, an
         untrusted word, or None.
 
         Raises:
             BundleMissing: not there (yet).
             BundleUnreadable: there, and this one cannot be read, or it changed while it was read.
-            BundleRefused: there, and unsafe to read; says why.
+            BundleRefused: it exists, and is unsafe to read; gives the reason.
             SourceUnavailable: the source as a whole failed (no mount, no file handles left); no event is to blame.
         """
 
@@ -170,7 +170,7 @@ class Delivery(Protocol):
         """What was delivered."""
 
     async def acknowledge(self) -> None:
-        """Say that it is done, and wait until the bus has noted it.
+        """Acknowledge it, and wait until the bus has confirmed that.
 
         Raises:
             BusUnavailable: not noted; it will be delivered again.
@@ -180,7 +180,7 @@ class Delivery(Protocol):
         """Hand it back, to be delivered again after `after_s` seconds."""
 
     async def terminate(self) -> None:
-        """Say that it must not be delivered again; only after its dead letter is stored."""
+        """Terminate it (no further delivery); only after its dead letter is stored."""
 
     async def still_working(self) -> None:
         """Ask for more time."""
@@ -193,7 +193,7 @@ class Inbox(Protocol):
         """Take up to `limit` messages; none where none came within `wait_s` seconds.
 
         Raises:
-            BusSilent: the connection stands, and the bus said nothing at all.
+            BusSilent: the connection is open, and the bus sent nothing.
             BusUnavailable: the bus cannot be asked just now.
         """
 

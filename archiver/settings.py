@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         "archiver"
     )
     store: Annotated[Literal["direct", "boto3"], Field(description="driver of the data path")] = "direct"
-    slots: Annotated[int, Field(ge=1, le=256, description="messages that one worker has in hand at most")] = 64
+    slots: Annotated[int, Field(ge=1, le=256, description="messages in progress in one worker, at most")] = 64
     store_timeout_s: Annotated[
         float, Field(gt=0, allow_inf_nan=False, description="silence after which a call to the store failed")
     ] = 20.0
@@ -201,7 +201,7 @@ def load_settings(**given: str) -> Settings:
     try:
         settings = Settings(**given)  # type: ignore[arg-type] # the rest from the environment
     except ValidationError as error:
-        # A default that is made of other settings is no problem of its own.
+        # A default derived from other settings is not a separate problem.
         told = [each for each in error.errors() if each["type"] != "default_factory_not_called"]
         problems += [_told(each) for each in told if _variable(str(each["loc"][0])) not in flawed]
     pair = f"{_PREFIX}GC_ACCESS_KEY_ID", f"{_PREFIX}GC_SECRET_ACCESS_KEY"

@@ -1,4 +1,4 @@
-"""Put the parts together as the settings say: the one place that knows which adapter serves which port."""
+"""Build the parts from the settings: the one place that knows which implementation serves which port."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SystemClock:
 async def open_store(settings: Settings, *, checksums: bool = True) -> AsyncIterator[BlobStore]:
     """Open the store that the settings name, confirm that the bucket is there, and retry what fails in passing.
 
-    `checksums` says whether a body's digest is sent along for the store to verify.
+    `checksums` is whether a body's digest is sent for the store to verify.
 
     Raises:
         BucketMissing, StoreUnavailable: from that first look.

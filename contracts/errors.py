@@ -14,7 +14,7 @@ from typing import ClassVar
 
 
 class Exit(IntEnum):
-    """What the commands `contracts` and `archiver` say to the shell; the same in both."""
+    """Exit statuses of the commands `contracts` and `archiver`; the same in both."""
 
     OK = 0
     """Every check passed; the work is done."""
@@ -27,7 +27,7 @@ class Exit(IntEnum):
     UNREACHABLE = 4
     """A server cannot be reached, or did not confirm."""
     DEFECT = 5
-    """A defect of ours; the traceback above is the report."""
+    """A defect in this project; the traceback above is the report."""
     INTERRUPTED = 130
     """Interrupted by a signal before the work was done."""
 
@@ -39,7 +39,7 @@ class KitError(Exception):
 
 
 class BadInput(KitError):
-    """A file, an option or a setting that cannot be used; the message says what to do next."""
+    """A file, an option or a setting that cannot be used; the message gives the next step."""
 
     exit_code = Exit.USAGE
 

@@ -35,11 +35,11 @@ _NOT_BESIDE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV}
 def open_output(path: str | os.PathLike[str], *, replace: bool, what: str = "") -> Iterator[BinaryIO]:
     """Open what an option names, to be written as binary.
 
-    `replace` says whether a regular file that exists is replaced; where the block raises, it stays as it was. `what`
+    `replace` is whether a regular file that exists is replaced; where the block raises, it stays as it was. `what`
     names the content in messages.
 
     Raises:
-        BadInput: it cannot be written; says why. Nothing was changed.
+        BadInput: it cannot be written; gives the reason. Nothing was changed.
     """
     name = os.fspath(path)
     refused = f"cannot write {what} to {name}" if what else f"cannot write {name}"
@@ -81,7 +81,7 @@ def open_growing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     A file in which nothing was written is removed again.
 
     Raises:
-        BadInput: it cannot be written, or is a regular file already; says why.
+        BadInput: it cannot be written, or is a regular file already; gives the reason.
     """
     name = os.fspath(path)
     try:

@@ -29,15 +29,15 @@ class Sources:
         self._named = named
 
     def open(self, event: PreparedEvent, said: str | None = None) -> AbstractAsyncContextManager[Bundle]:
-        """Open the bundle where it is; `said` is asked first, and what it names need not be one of ours.
+        """Open the bundle where it is; the source named `said` is asked first, if it is configured.
 
         Raises:
-            BundleMissing: no source has it; names all places, and a `said` that is none of ours.
+            BundleMissing: no source has it; names all places, and a `said` that is not configured.
             BundleUnreadable, BundleRefused, SourceUnavailable: what one of them raised, where no other has it.
         """
         (name, source), *others = self._named.items()
         if not others and said in {None, name}:
-            return source.open(event)  # what it says is all there is to say
+            return source.open(event)  # its error describes the only place
         return self._any(event, said)
 
     async def check(self) -> None:

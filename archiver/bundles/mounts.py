@@ -1,4 +1,4 @@
-"""Is a directory on a disk of this machine? On a network volume that is gone, each look at a name may hang for ever."""
+"""Is a directory on a disk of this machine? On a network volume that is gone, any access may hang indefinitely."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Place:
         self._is_local, self._looked_up_at = False, -1
 
     async def is_local(self) -> bool:
-        """Say whether the directory, and the way to it, is on disks of this machine; False where that is not known."""
+        """Return whether the directory and its parents are on disks of this machine; False if unknown."""
         mounts = _mounts()
         if mounts is None:
             return False
@@ -40,7 +40,7 @@ class Place:
 
 
 class _Mounts:
-    """Counts the changes of the mounts that this process sees; the kernel tells of each of them once."""
+    """Counts the changes of the mounts that this process sees; the kernel reports each of them once."""
 
     def __init__(self) -> None:
         self._poll, self._changes = select.poll(), 0

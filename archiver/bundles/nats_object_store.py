@@ -1,10 +1,10 @@
 """BundleSource on a bucket of the NATS Object Store, each bundle under the key of its event.
 
 Chunks are asked for one by one (STREAM.MSG.GET): that leaves nothing behind on the server, and each answer has
-its deadline. nats-py's own `get` waits for ever for a chunk that is gone, and reads acknowledgement subjects by
+its deadline. nats-py's own `get` waits indefinitely for a chunk that is gone, and reads acknowledgement subjects by
 position: where nats-server has the flag js_ack_fc_v2 on, that ends the read loop of the whole connection.
 
-Only emitters may write to the bucket. Still, what an object's metadata says is checked before it is used: the
+Only emitters may write to the bucket. Still, an object's metadata is checked before it is used: the
 subject of its chunks is made from it, and one with a wildcard would be every object's.
 """
 
@@ -58,7 +58,7 @@ _NO_STREAM, _WRONG_LAST_SEQUENCE = 10059, 10071  # nats-server, server/errors.js
 
 
 class BundleNotWhole(BundleUnsettled):
-    """The object is not what its metadata says: still being written, being replaced, or damaged."""
+    """The object differs from its metadata: still being written, being replaced, or damaged."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(where)
@@ -70,7 +70,7 @@ class BundleNotWhole(BundleUnsettled):
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """An object as its metadata has it: `told` is all of that, `sequence` the message it was told in."""
+    """An object as its metadata has it: `told` is all of it, `sequence` that of its message."""
 
     told: Mapping[str, Any]
     sequence: int
@@ -102,10 +102,10 @@ class ObjectStoreSource:
 
         Raises:
             BundleMissing: not there (yet), or deleted.
-            BundleNotWhole: chunks are missing, or size or digest are not as its metadata says.
+            BundleNotWhole: chunks are missing, or size or digest differ from its metadata.
             BundleRefused: a link, larger than `max_bytes`, or its metadata is not that of an object.
             BundleUnreadable: NATS refuses to read this object, or reading it takes longer than `whole_s`.
-            SourceUnavailable: the bucket is not there, NATS does not answer, or there is no room for the copy.
+            SourceUnavailable: the bucket does not exist, NATS does not answer, or there is no room for the copy.
         """
         name = spool_name(event)
         where = f"object {self._bucket}/{name}"
@@ -214,7 +214,7 @@ class ObjectStoreSource:
 
 
 async def ensure_object_store(client: Client, bucket: str) -> bool:
-    """Create the bucket where it is missing, and say whether that was so; one that is there is left as it is.
+    """Create the bucket if it is missing, and return whether it was; an existing one is not changed.
 
     Raises:
         BusUnavailable: JetStream refuses, in its own words.

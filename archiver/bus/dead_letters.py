@@ -25,7 +25,7 @@ from contracts.toolkit import REPLAY, Unreachable, publish_stored
 class Filed:
     """One message of the dead-letter stream: its number there, and when the stream took it (aware, in UTC).
 
-    `letter` is None where somebody else wrote it; `problem` then says what is wrong with it.
+    `letter` is None where another program wrote it; `problem` is then what is wrong with it.
     """
 
     number: int
@@ -69,7 +69,7 @@ class DeadLetters:
         """Bind to the dead-letter stream; create nothing.
 
         Raises:
-            BusUnavailable: it is missing (says what to do), or NATS does not answer.
+            BusUnavailable: it is missing (gives the next step), or NATS does not answer.
         """
         found = cls(client, stream, subject_prefix)
         what = f"find stream {found._letters!r}"
@@ -113,12 +113,12 @@ class DeadLetters:
     async def redrive(self, filed: Filed, broken: Callable[[bytes], str]) -> int:
         """Publish the original again, drop its dead letter once that is confirmed, and return its new sequence.
 
-        `broken` says why a payload can never be archived, or returns ''; such an original is not published. Repeated,
+        `broken` returns why a payload can never be archived, or ''; such an original is not published. Repeated,
         or interrupted in between and repeated, this stores the original once within the stream's duplicate window;
         beyond, the pipeline finds the event archived. See `DeadLetter.redrive_id`.
 
         Raises:
-            NotRedriven: it must not be published, or its bytes no longer exist; says what to do.
+            NotRedriven: it must not be published, or its bytes no longer exist; gives the next step.
             BusUnavailable: NATS does not answer, or does not take it. The dead letter is still there.
         """
         letter = self._ours(filed)
@@ -134,7 +134,7 @@ class DeadLetters:
                 f"it can never be archived: {why}\n"
                 f"  correct a copy: archiver dead show {filed.number} -o FILE, then"
                 f" archiver dead redrive {filed.number} --with FILE\n"
-                f"  or publish it all the same: archiver dead redrive {filed.number} --force",
+                f"  or publish it anyway: archiver dead redrive {filed.number} --force",
             )
         sequence = await self._publish(filed, payload, letter.redrive_id, _headers(original) | _marks(letter))
         await self.drop(filed.number)
@@ -158,7 +158,7 @@ class DeadLetters:
         letter = filed.letter
         if letter is None:
             raise NotRedriven(filed.number, filed.problem)
-        # Stream and subject are whatever the writer of a dead letter put there, and the operator may publish anywhere.
+        # The writer of a dead letter chose stream and subject, and the operator may publish anywhere.
         if (letter.stream, letter.subject) != (self._stream, self._prepared):
             about = f"{letter.subject!r} of stream {letter.stream!r}, not {self._prepared!r} of {self._stream!r}"
             hint = "if that is right, set ARCHIVER_STREAM and ARCHIVER_SUBJECT_PREFIX"
@@ -167,7 +167,7 @@ class DeadLetters:
 
     async def _publish(self, filed: Filed, payload: bytes, name: str, headers: Mapping[str, str]) -> int:
         def is_ours(found: RawStreamMsg) -> bool:
-            # Stored after its dead letter: the dead message itself, under whatever id, is no repeat of ours.
+            # Stored after its dead letter: the dead message itself, under any id, is not our repeat.
             is_later = found.time is not None and found.time.astimezone(UTC) > filed.filed_at
             return is_later and (found.data or b"") == payload
 
@@ -194,7 +194,7 @@ class DeadLetters:
             try:
                 await self._jetstream.delete_msg(self._letters, number)
             except APIError:
-                # For one that is not there nats-server 2.15 answers 500 "stream store EOF".
+                # For a missing one nats-server 2.15 answers 500 "stream store EOF".
                 with suppress(NotFoundError):
                     await self._jetstream.get_msg(self._letters, number)
                     raise
@@ -226,7 +226,7 @@ def _headers(original: RawStreamMsg | None) -> dict[str, str]:
 
 
 def _marks(letter: DeadLetter) -> dict[str, str]:
-    """Return the headers that say where a redriven message comes from."""
+    """Return the headers that name the origin of a redriven message."""
     marks = {
         "Kaizen-Original-Msg-Id": letter.msg_id,
         REPLAY: letter.replay,

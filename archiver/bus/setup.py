@@ -1,6 +1,6 @@
-"""The streams and the consumer that the archiver needs: what is there, what differs, and making it so.
+"""The streams and the consumer that the archiver needs: compare them with what is needed, and create or change them.
 
-Each setting has a reason, the consequence of another choice, which is told with what differs. Nothing that is
+Each setting has a reason, the consequence of another choice, which is printed with a difference. Nothing that is
 there is changed without being asked to.
 """
 
@@ -114,7 +114,7 @@ async def examine(
     store_timeout_s: float,
     subject_prefix: str = "",
 ) -> list[Part]:
-    """Look at the streams and the consumer, and change nothing. What `set_up` does not change is judged, too.
+    """Inspect the streams and the consumer, and change nothing. What `set_up` does not change is judged, too.
 
     `store_timeout_s` is how long one call to the store may take.
 

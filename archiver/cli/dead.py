@@ -1,4 +1,4 @@
-"""`archiver dead`: what could never be archived; looked at, redriven, dropped."""
+"""`archiver dead`: list, show, redrive and drop what could never be archived."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def dead() -> None:
     """What could never be archived: events that break the contract, or whose bundle never came.
 
     Each is a letter in the stream KAIZEN_ARCHIVE_DLQ, with its reason and its original bytes, and has the
-    number that `archiver dead list` shows. What a letter says is untrusted, and is escaped where it is shown.
+    number that `archiver dead list` shows. The content of a dead letter is untrusted, and is escaped when shown.
     """
 
 
@@ -97,7 +97,7 @@ def redrive(
 
     This may be repeated and interrupted at any time: an event is archived once, since its identity is its content. It
     is published under a separate message id, because JetStream would confirm a repeat of the original id without
-    storing it. Exit status 1 says that something was not published.
+    storing it. Exit status 1 means that something was not published.
     """
     if bool(numbers) == every or (reason and not every):
         raise click.UsageError("expected numbers, or --all, which takes --reason; archiver dead list shows them")
@@ -114,7 +114,7 @@ def redrive(
 def drop(numbers: tuple[int, ...], *, yes: bool) -> Exit:
     """Erase letters for good, after showing them; the events in them are then nowhere.
 
-    Asks first; without a terminal to ask on, --yes has to say so.
+    Asks first; without a terminal, --yes is required.
     """
     if not yes and not sys.stdin.isatty():
         raise BadInput("dropping cannot be undone, and there is no terminal to ask on\n  if you mean it, add --yes")
@@ -207,7 +207,7 @@ async def _redrive_corrected(number: int, payload: bytes, *, force: bool) -> Exi
 
 
 def _broken(payload: bytes) -> str:
-    """Say why a payload can never be archived, by today's contract, or return ''."""
+    """Return why a payload can never be archived, by today's contract, or ''."""
     from archiver.core.outcome import Dead
     from archiver.worker.pipeline import validate
 

@@ -1,4 +1,4 @@
-"""`archiver init`: bucket, streams and consumer; says what it found, and changes nothing unasked."""
+"""`archiver init`: bucket, streams and consumer; reports what exists, and changes nothing unasked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from contracts.toolkit import Exit, NatsAccess, close_nats, connect_nats
 
 
 @click.command()
-@click.option("--create-bucket", is_flag=True, help="Create the bucket if it is not there.")
+@click.option("--create-bucket", is_flag=True, help="Create the bucket if it does not exist.")
 @click.option("--apply", is_flag=True, help="Change settings of streams and consumer that differ.")
 def init(*, create_bucket: bool, apply: bool) -> Exit:
     """Check the bucket, and create the streams and the consumer where they are missing.
 
-    What is there and differs is reported with its consequence, and left alone without --apply. Exit
-    status 1 says that something differs.
+    A difference is reported with its effect, and not changed without --apply. Exit
+    status 1 means that something differs.
     """
     settings = load_settings()
     access = nats_access()

@@ -53,9 +53,9 @@ def run(*, until_idle: bool, max_wait_s: float | None, keep: bool, workers: int,
 
     With --until-idle it is a job, and always ends: with status 0 once nothing is waiting; with status 4 where the
     consumer or the stream is deleted, or where no event was finished for --max-wait. Events may be waiting for a late
-    bundle, or for a store that is down; the log says what for and how long, and they stay in the stream.
+    bundle, or for a store that is down; the log has the reason and the time, and they stay in the stream.
 
-    SIGTERM or Ctrl-C: fetches nothing more, finishes what is in hand within ARCHIVER_GRACE_S, returns the rest to the
+    SIGTERM or Ctrl-C: fetches nothing more, finishes its messages within ARCHIVER_GRACE_S, returns the rest to the
     queue, exits 0. A second signal exits 130 at once; nothing is lost, it is delivered again.
 
     With --workers N, N processes do so, each under its own name. One that ends is restarted after 1 to 30 seconds;
@@ -149,7 +149,7 @@ def _report_to(log: FilteringBoundLogger) -> Callable[[Exception], Awaitable[Non
     told: deque[str] = deque(maxlen=1)
 
     async def report(error: Exception) -> None:
-        if str(error) not in told:  # an outage says the same with each attempt to reconnect
+        if str(error) not in told:  # an outage repeats its error with each attempt to reconnect
             told.append(str(error))
             log.warning("nats", why=str(error))
 
@@ -164,7 +164,7 @@ def _stopping(again: Callable[[], None] = lambda: None) -> Iterator[asyncio.Even
     def told() -> None:
         if stop.is_set():
             again()
-            os._exit(Exit.INTERRUPTED)  # whoever asks twice wants no more clean-up; the bus delivers again
+            os._exit(Exit.INTERRUPTED)  # a second Ctrl-C skips the clean-up; the bus delivers again
         stop.set()
 
     with _at_signals(told):
@@ -207,7 +207,7 @@ def _at_signals(told: Callable[[], None]) -> Iterator[None]:
 def put(file: Path, event_file: Path) -> Exit:
     """Archive FILE as the bundle of an event, without a bus; prints the reference's key.
 
-    For bundles that were left behind, and for tests. Nobody is told: no follow-up event is published.
+    For bundles that were left behind, and for tests. No follow-up event is published.
     """
     from archiver.core.outcome import Dead
     from archiver.worker.pipeline import validate

@@ -21,7 +21,7 @@ _KEPT_BYTES: Final = 256 * 1024  # four times the contract's limit: a redrive ne
 
 
 def archived_event(reference: Reference, ref_key: str, *, prefix: str) -> bytes:
-    """Build the follow-up event. It is made of the reference alone, so every redelivery says the same.
+    """Build the follow-up event. It is made of the reference alone, so every redelivery builds the same bytes.
 
     `prefix` is the part of the bucket that the archive lives in, with a trailing slash, or ''. Source:
     contract kaizen.schedule.archived@1.
@@ -59,7 +59,7 @@ def archived_event(reference: Reference, ref_key: str, *, prefix: str) -> bytes:
 def archived_id(event_key: str, run: str | None = None) -> str:
     """Name the follow-up event's message: a repeat within the stream's window is stored once.
 
-    Of a replay it is the run's own, so that whoever waits for it is told, however often the event was replayed before.
+    Of a replay it is the run's own, so that its announcement is never dropped as a repeat of an earlier run's.
     """
     return f"archived:{event_key}" + (f":{run}" if run else "")
 

@@ -26,9 +26,9 @@ class Backoff:
 
 
 BUNDLE: Final = Backoff(first_s=2, longest_s=60)
-"""Between two looks for a bundle; see `bundle_wait.py`, which adds these delays up."""
+"""Between two attempts to find a bundle; see `bundle_wait.py`, which adds these delays up."""
 BACKOFF: Final = {
-    # The emitter publishes after it has left the bundle, so one that is not there is on its way or lost.
+    # The emitter publishes after it has left the bundle, so a missing one is on its way or lost.
     Cause.BUNDLE_NOT_THERE: BUNDLE,
     Cause.BUNDLE_CHANGED: BUNDLE,
     Cause.BUNDLE_UNREADABLE: BUNDLE,
@@ -41,6 +41,6 @@ BACKOFF: Final = {
     Cause.OBJECT_DAMAGED: Backoff(first_s=60, longest_s=300),
     Cause.DEFECT: Backoff(first_s=300, longest_s=300),
 }
-"""By what lies in the way: give it time, and look again within five minutes of its end."""
+"""By an object that blocks the key: allow time, and retry within five minutes of its removal."""
 PROBE: Final = Backoff(first_s=1, longest_s=30)
-"""Between two looks at whether the store is back."""
+"""Between two probes of a store that was down."""

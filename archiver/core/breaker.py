@@ -27,14 +27,14 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class Breaker:
-    """Counts outcomes; `state` says what may be taken."""
+    """Counts outcomes; `state` decides what may be fetched."""
 
     state: State = State.CLOSED
     _failures: int = 0
     _openings: int = 0
 
     def allows(self, slots: int) -> int:
-        """Return how many messages may be in hand, of `slots`."""
+        """Return how many messages may be in progress, of `slots`."""
         return {State.CLOSED: slots, State.OPEN: 0, State.HALF_OPEN: 1}[self.state]
 
     def note(self, outcome: Outcome) -> None:
@@ -67,7 +67,7 @@ class Breaker:
 
 
 def works(outcome: Outcome) -> bool | None:
-    """Say whether store and bus did their work for this message; None where they were not asked."""
+    """Return whether store and bus did their work for this message; None where they were not asked."""
     match outcome:
         case (
             Ack()

@@ -18,7 +18,7 @@ from archiver.core.backoff import BUNDLE
 class BundleWait:
     """`looked_s` is the time between the first look and this one; `next_s` is the delay until the next one.
 
-    `is_over` says whether the deadline has been reached. All times are seconds.
+    `is_over` is whether the deadline has been reached. All times are seconds.
     """
 
     looked_s: float

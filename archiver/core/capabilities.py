@@ -17,7 +17,7 @@ class Capabilities:
     store takes no such write at all (refused). `checksum`: a body that does not match its SHA-256 header fails
     (verified), is stored (ignored), or no such header is taken (refused). `read_after_write`: what was just
     written is what is read. `clock_skew_s`: how far the store's clock is ahead of ours in seconds, to within
-    one; None where the store does not tell the time.
+    one; None where the store sends no time.
     """
 
     create_only: Literal["honoured", "ignored", "refused"]

@@ -14,7 +14,7 @@ class Kind(NamedTuple):
 
 
 _REWRITE: Final = "archiver verify --repair, while the spool has the bundle; or restore a copy or an older version"
-_BY_HAND: Final = "restore a copy or an older version of the object; nothing else can tell what it said"
+_BY_HAND: Final = "restore a copy or an older version of the object; its content is known nowhere else"
 _COPY: Final = "archiver verify --repair copies it to where it belongs"
 _OF_A_RECORD: Final = {
     "unreadable": Kind(True, _BY_HAND),
@@ -42,7 +42,7 @@ KINDS: Final = {
 class Damage:
     """One thing that is not as it should be.
 
-    `id` is of `KINDS`; `record` is the key of the record that refers to a blob; `repaired` says how it was repaired.
+    `id` is of `KINDS`; `record` is the key of the record that refers to a blob; `repaired` is how it was repaired.
     Either is '' where there is none.
     """
 

@@ -1,4 +1,4 @@
-"""A dead letter, read back: what `announcement.dead_letter` wrote. Whoever may publish could have written it."""
+"""A dead letter, read back: what `announcement.dead_letter` wrote. Any publisher could have written it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DeadLetter:
     replay: str = ""
 
     def is_payload(self, data: bytes) -> bool:
-        """Say whether these are the bytes of the original, all of them."""
+        """Return whether these are all bytes of the original."""
         return len(data) == self.payload_bytes and sha256(data).hexdigest() == self.payload_sha256
 
     @property
@@ -56,12 +56,12 @@ class DeadLetter:
         return f"redrive:{self.stream}:{self.sequence}:{self.payload_sha256[:16]}"
 
     def is_about(self, stream: str, sequence: int, payload: bytes) -> bool:
-        """Say whether this is the dead letter of that message."""
+        """Return whether this is the dead letter of that message."""
         return (self.stream, self.sequence) == (stream, sequence) and self.is_payload(payload)
 
     @property
     def names(self) -> tuple[str, str]:
-        """Repo and agent as the payload has them, '' where it does not say; not to be trusted."""
+        """Repo and agent as the payload has them, '' where it has none; untrusted."""
         try:
             event = parse_payload(self.payload)
         except MalformedPayload:
@@ -76,7 +76,7 @@ class DeadLetter:
 
 
 class NotADeadLetter(ValueError):
-    """The bytes are not a dead letter of this version; the message says why."""
+    """The bytes are not a dead letter of this version; the message gives the reason."""
 
 
 def read_dead_letter(raw: bytes) -> DeadLetter:
@@ -103,7 +103,7 @@ def read_dead_letter(raw: bytes) -> DeadLetter:
 
 
 def is_dead_letter_of(message: Message, raw: bytes) -> bool:
-    """Say whether the bytes are a dead letter of this message."""
+    """Return whether the bytes are a dead letter of this message."""
     try:
         return read_dead_letter(raw).is_about(message.stream, message.sequence, message.payload)
     except NotADeadLetter:

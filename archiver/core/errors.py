@@ -4,8 +4,8 @@ KitError (contracts)                  exit status on the command line
 ├── StoreUnavailable                  4   trying again may help: time-outs, 5xx, 429, a full disk
 │   ├── StoreRefuses                  4   somebody has to act first: 401, 403, a certificate, a clock
 │   │   └── BucketMissing             4
-│   └── ObjectUnusable                4   what lies under one key is in its event's way; the others go on
-│       └── ReferenceDamaged          4   it cannot be right: to be written again, by whoever has the event
+│   └── ObjectUnusable                4   an object under one key blocks its event; the others go on
+│       └── ReferenceDamaged          4   it cannot be right: a worker that has the event rewrites it
 ├── SourceUnavailable                 4   a bundle source fails as a whole: no mount, no file handles
 ├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
 │   ├── ConsumerMissing               4   the stream or the consumer does not exist (any more)
@@ -18,10 +18,10 @@ KitError (contracts)                  exit status on the command line
 │   └── BundleUnsettled               1   it changed while it was read
 ├── BundleRefused                     1   it is there, and must not be read
 ├── DigestMismatch                    1   what came back is not what the key promises
-├── RecordDamaged                     1   a record in the archive is no record, or says something untrue
+├── RecordDamaged                     1   a record in the archive is malformed or untrue
 └── NotArchived                       1   no reference for what was asked for
 
-`cause` says which wait follows where a message met one of them.
+`cause` selects the wait after a message met one of them.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class StoreUnavailable(KitError):
 
 
 class StoreRefuses(StoreUnavailable):
-    """The store says no to whatever is asked, until somebody acts; trying again at once is no use."""
+    """The store refuses every request until somebody acts; an immediate retry is no use."""
 
     cause = Cause.STORE_REFUSES
 
 
 class BucketMissing(StoreRefuses):
-    """The bucket is not there. Infrastructure, like every 404 of a bucket: no event is to blame."""
+    """The bucket does not exist. Infrastructure, like every 404 of a bucket: no event is to blame."""
 
     def __init__(self, bucket: str, endpoint: str) -> None:
         KitError.__init__(self, bucket, endpoint)
@@ -135,7 +135,7 @@ class NotAllDone(KitError):
 
 
 class KeyTaken(KitError):
-    """A create-only write found the key in use. It proves nothing about what is there: read it back."""
+    """A create-only write found the key in use. It proves nothing about the stored object: read it back."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -221,7 +221,7 @@ class DigestMismatch(KitError):
 
 
 class RecordDamaged(KitError):
-    """A record in the archive says something untrue, or is no record."""
+    """A record in the archive is untrue or malformed."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(key, why)

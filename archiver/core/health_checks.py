@@ -1,4 +1,4 @@
-"""What was looked at, what was found there, and what that leads to; for `archiver init` and `archiver doctor`."""
+"""What was checked, what was found, and its effect; for `archiver init` and `archiver doctor`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `wanted` and `consequence` are '' where there is nothing to say.
+    """One check. `wanted` and `consequence` are '' where they do not apply.
 
-    `found` says why, where nothing was found: unknown and failed.
+    `found` is the reason where nothing was found: unknown and failed.
     """
 
     verdict: CheckState
@@ -37,14 +37,14 @@ class Check:
     consequence: str = ""
 
     def __str__(self) -> str:
-        """Say it in one line, without the verdict."""
+        """Describe it in one line, without the verdict."""
         found = "found " if self.verdict in {CheckState.OK, CheckState.DIFFERS} else ""
         wanted = f", wanted {self.wanted}" if self.wanted else ""
         return f"{self.name}: {found}{self.found}{wanted}" + (f": {self.consequence}" if self.consequence else "")
 
 
 def judged(name: str, found: str, wanted: str, consequence: str, *, is_well: bool) -> Check:
-    """Say `ok`, or `differs` with what that leads to."""
+    """Return `ok`, or `differs` with its effect."""
     if is_well:
         return Check(CheckState.OK, name, found)
     return Check(CheckState.DIFFERS, name, found, wanted, consequence)
@@ -60,7 +60,7 @@ def span(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LifecycleRule:
-    """A rule by which the store deletes objects under `prefix`: `expires` says when, '' where only parts go."""
+    """A rule by which the store deletes objects under `prefix`: `expires` is when, '' where only parts are deleted."""
 
     prefix: str
     expires: str
@@ -74,7 +74,7 @@ def versioning_check(found: str) -> Check:
 
 
 def lock_check(found: str) -> Check:
-    """Say what the bucket's object lock leads to. Whether it is wanted is the operator's to decide."""
+    """Describe the effect of the bucket's object lock. The operator decides whether it is wanted."""
     if found == "off":
         return Check(CheckState.OK, "object lock", found, consequence="whoever may delete can empty the archive")
     if found == "on":
@@ -134,7 +134,7 @@ def capability_checks(found: Capabilities) -> Iterator[Check]:
 
 
 def clock_check(skew_s: float | None, consequence: str) -> Check:
-    """Judge how far somebody else's clock is ahead of ours."""
+    """Judge how far another clock is ahead of ours."""
     if skew_s is None:
         return Check(CheckState.UNKNOWN, "clock", "no answer that tells the time")
     side = "ahead of" if skew_s >= 0 else "behind"

@@ -34,7 +34,7 @@ class Cause(StrEnum):
 class Ack:
     """Archived, referenced and announced. `repeated` where an earlier delivery had done the work.
 
-    `not_released` says why the source's copy of the bundle is still there, or is ''.
+    `not_released` is why the source's copy of the bundle still exists, or ''.
     """
 
     event_key: str
@@ -47,7 +47,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A replay, where replays are ignored: done with, and nothing was looked at or stored."""
+    """A replay, where replays are ignored: done, and nothing was read or stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Never: to the dead letters, with a reason and a detail for the person who will look at it."""
+    """Never: to the dead letters, with a reason and a detail for the operator."""
 
     reason: DeadReason
     detail: str

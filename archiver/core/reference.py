@@ -20,7 +20,7 @@ VERSION: Final = "1"
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one each time
 _OPENING: Final = json.dumps({"schema": SCHEMA, "version": VERSION})[:-1].encode()
 MAX_BYTES: Final = 4 << 20
-"""A larger object is not one of ours: an event has at most 64 KiB, and grows up to six times where it is escaped."""
+"""A larger object is not a reference: an event has at most 64 KiB, and grows up to six times where it is escaped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ MAX_BUNDLE_BYTES: Final = 2 << 30
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One delivery of one message: the bytes, and what the bus says of them.
+    """One delivery of one message: the bytes, and the bus's metadata.
 
     `received_at` is when the stream took it, aware, in UTC; `deliveries` counts from 1.
     """
@@ -37,7 +37,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the store said of a write: `version_id` where the bucket keeps versions, else None."""
+    """The store's answer to a write: `version_id` where the bucket keeps versions, otherwise None."""
 
     version_id: str | None = None
 

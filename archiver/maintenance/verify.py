@@ -128,7 +128,7 @@ class Verification:
             if selection.sample is None:
                 self._records[listed.key] = None
                 continue
-            # Each key has a number by the seed, and the smallest are the sample, whatever the order of the listing.
+            # Each key has a number by the seed, and the smallest are the sample, in any order of the listing.
             number = -int.from_bytes(sha256(f"{selection.seed} {listed.key}".encode()).digest()[:8])
             if len(drawn) < selection.sample:
                 heappush(drawn, (number, listed.key))

@@ -1,8 +1,8 @@
 """Blobs, compressed where that saves something: packed to be stored, unpacked to be read.
 
 zstd at level 3, by measurement: 8 KB of Markdown in 58 µs to 0.50 of its size, where level 1 takes 45 µs and level 6
-171 µs for 0.48; 16 MB in 48 ms to 0.19, level 9 in 236 ms to 0.16. A frame has a checksum and says how much it
-holds. The key of a blob says how it was packed, not a header: Content-Encoding would have some clients unpack it and
+171 µs for 0.48; 16 MB in 48 ms to 0.19, level 9 in 236 ms to 0.16. A frame has a checksum and states how much it
+holds. The key of a blob shows how it was packed, not a header: Content-Encoding would have some clients unpack it and
 others not.
 """
 
@@ -39,7 +39,7 @@ _UNPACKING: dict[int, int] = {
 
 
 class NotUnpackable(ValueError):
-    """The stored bytes are not one whole frame, or hold more than they may; the message says which."""
+    """The stored bytes are not one whole frame, or hold more than they may; the message names the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Packed:
     plain_bytes: int
 
     def about(self, key: str) -> dict[str, Any]:
-        """Return what the store is told of it, for `BlobStore.create` and `replace` under that blob key."""
+        """Return the arguments for the store, for `BlobStore.create` and `replace` under that blob key."""
         plain = {"content-sha256": digest_in(key) or "", "content-length": str(self.plain_bytes)}
         metadata = {**plain, "codec": self.codec}
         return {"sha256": self.sha256, "content_type": content_type(key), "metadata": metadata}
@@ -111,7 +111,7 @@ class Unpacker:
             raise NotUnpackable("more follows its zstd frame")
 
     def end(self) -> None:
-        """Say that there are no more chunks.
+        """Note that there are no more chunks.
 
         Raises:
             NotUnpackable: the frame was cut short.
@@ -153,6 +153,6 @@ def _pack(plain: BinaryIO, size: int) -> Packed:
 def _write(file: BinaryIO, frame: bytes) -> None:
     try:
         file.write(frame)
-        file.flush()  # here, where a full disk is told as one
+        file.flush()  # here, where a full disk is reported as one
     except OSError as error:
         raise StoreUnavailable("make a compressed copy", f"{error.strerror} (TMPDIR names another place)") from error

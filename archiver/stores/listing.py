@@ -38,7 +38,7 @@ async def in_any_order(store: BlobStore, prefix: str) -> AsyncGenerator[Listed, 
 async def whole(store: BlobStore) -> AsyncIterator[Listed]:
     """List an archive, each folder at the top before the next, by name: blobs before conflicts and refs.
 
-    Replays that were archived apart are archives of their own, and not in it.
+    Replays that were archived apart are separate archives, and not in it.
 
     Raises:
         StoreUnavailable: the store failed.

@@ -18,7 +18,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 
 class MemoryStore:
-    """A bucket that lasts as long as the object; `objects` and `metadata` are there to be looked at.
+    """A bucket that lasts as long as the object; `objects` and `metadata` are for inspection by tests.
 
     `metadata` holds what was written with each key, and the content type under `content-type`; `modified_at` the
     time of each write by `clock`, without one by the machine's.
@@ -44,7 +44,7 @@ class MemoryStore:
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store whatever is there; see `BlobStore.replace`."""
+        """Store the object; see `BlobStore.replace`."""
         if isinstance(body, bytes):
             data = body
         else:
@@ -96,7 +96,7 @@ class MemoryStore:
             part.pop(key, None)
 
     async def close(self) -> None:
-        """Keep everything: a test may still look at it."""
+        """Keep everything: a test may still read it."""
 
     def _listed(self, key: str) -> Listed:
         # A test may have put an object there behind our back: it is new.

@@ -84,7 +84,7 @@ class RetryingStore:
 
         Raises:
             StoreUnavailable: also where the object read again differs in what was yielded last. That chunk alone
-                is compared: whoever needs certainty hashes what arrives.
+                is compared: a caller that needs certainty hashes what arrives.
         """
         attempts, size, last = _Attempts(), 0, b""
         while True:

@@ -1,6 +1,6 @@
 """Write into the archive: a bundle as a blob that was read back, an event as a reference to it.
 
-Steps (3) to (6) of the order in `pipeline.py`, for whoever has an event and its bundle in hand.
+Steps (3) to (6) of the order in `pipeline.py`, for callers that have an event and its bundle.
 """
 
 from __future__ import annotations
@@ -86,11 +86,13 @@ class Archive:
 
             version_id = None
             if self.create_only:
-                with suppress(KeyTaken):  # our own lost answer, the same bundle of another event, or damage: (5) tells
+                with suppress(
+                    KeyTaken
+                ):  # our own lost answer, the same bundle of another event, or damage: (5) finds out
                     version_id = await write(self.store.create)  # (4)
             found = await self._read_back(key, size)  # (5)
             if found.digest != digest:
-                # Safe to overwrite: whatever else is under this key is wrong by the key's own word.
+                # Safe to overwrite: the key is a digest, so any other content under it is wrong.
                 version_id = await write(self.store.replace)
                 found = await self._read_back(key, size)
                 if found.digest != digest:
@@ -110,7 +112,7 @@ class Archive:
         )
 
     async def write_reference(self, event: PreparedEvent, source: Source, stored: StoredBundle) -> Reference:
-        """Write the reference, or return the one that is there: step (6). The first one that is sound stays for ever.
+        """Write the reference, or return the existing one: step (6). The first sound one stays.
 
         A second, different bundle for the same event is kept as a blob and recorded as a conflict.
 
@@ -134,7 +136,7 @@ class Archive:
         return first
 
     async def holds(self, key: str) -> bool:
-        """Say whether an object is there."""
+        """Return whether an object exists."""
         return await self.store.holds(key)
 
     async def find(self, event: PreparedEvent) -> Reference | None:
@@ -143,7 +145,7 @@ class Archive:
         Raises:
             StoreUnavailable: the store failed.
             ReferenceDamaged: the reference is corrupt; archive the event again.
-            ObjectUnusable: what is there is something else, or another event's reference: an operator has to look,
+            ObjectUnusable: the object is something else, or another event's reference: an operator has to act,
                 and until then the event waits.
         """
         key = ref_key(event)
@@ -158,7 +160,7 @@ class Archive:
         is_ours = await self._create(key, raw)
         found = await self._standing(key, record, raw, is_ours=is_ours)
         if found is None:
-            # Safe to overwrite: nobody can use what is there. Where two workers do so, either record is right.
+            # Safe to overwrite: nobody can use the stored object. Where two workers do so, either record is right.
             await self.store.replace(key, raw, **_about(raw))
             found = await self._standing(key, record, raw, is_ours=True)
             if found is None:
@@ -179,7 +181,7 @@ class Archive:
             if is_ours or isinstance(error, ReferenceDamaged):
                 return None
             raise
-        # Where create-only is not honoured, another worker's may have taken the place of ours.
+        # Where create-only is not honoured, another worker's may have replaced it.
         return found if not is_ours or found.archiver != record.archiver else None
 
     async def _create(self, key: str, raw: bytes) -> bool:
@@ -204,7 +206,7 @@ class Archive:
 
 
 def _understood(raw: bytes, key: str, event_key: str) -> Reference:
-    """Read what lies under the key of an event's record."""
+    """Read the object under the key of an event's record."""
     try:
         record = read_reference(raw)
     except NotAReference as error:
@@ -230,7 +232,7 @@ def _about(raw: bytes) -> dict[str, Any]:
 class ReadBack:
     """What is under a key: the digest and size of its unpacked bytes, and how many are stored.
 
-    `digest` is '' where nothing is there, or where it cannot be unpacked: `why` says which.
+    `digest` is '' where there is no object, or it cannot be unpacked: `why` is the reason.
     """
 
     digest: str = ""

@@ -1,6 +1,6 @@
 """Fetch messages, process each one, and carry out the outcome; until idle, or until stopped.
 
-When stopped, it fetches nothing more, finishes what is in hand within the grace period and returns the rest to the
+When stopped, it fetches nothing more, finishes messages in progress within the grace period and returns the rest to the
 queue. While the breaker is open it fetches nothing either, and probes the store and the bundle sources.
 A defect met by one message is logged with its traceback and that message retried; the others go on.
 """
@@ -66,7 +66,7 @@ class _Idle:
 class Consumer:
     """One worker.
 
-    `limiter` says how many messages it works on at once; times are seconds. `probe` checks store and bundle sources,
+    `limiter` bounds how many messages it works on at once; times are seconds. `probe` checks store and bundle sources,
     and raises StoreUnavailable or SourceUnavailable; `chance` returns a number in [0, 1).
     """
 
@@ -95,7 +95,7 @@ class Consumer:
         keep the consumer busy.
 
         Raises:
-            BusSilent: the bus is connected and answers nothing; what was in hand is returned to the queue.
+            BusSilent: the bus is connected and answers nothing; messages in progress are returned to the queue.
             ConsumerMissing: with `until_idle`, the consumer or its stream was deleted.
             NotAllDone: nothing was finished for `max_wait_s`.
         """
@@ -169,7 +169,7 @@ class Consumer:
             self.breaker.probed(answered=True)
 
     async def _is_idle(self, fetched: Sequence[Delivery] | None) -> bool:
-        """Say whether nothing is waiting; `fetched` is None where fetching failed, which is no idleness."""
+        """Return whether nothing is waiting; `fetched` is None where fetching failed, which is not idleness."""
         try:
             backlog = await self.inbox.backlog()
         except ConsumerMissing:
@@ -194,7 +194,7 @@ class Consumer:
             self.log.info("waiting", why=self._waits_for(), at_most_s=round(left_s) if left_s < inf else None)
 
     def _waits_for(self) -> str:
-        """Say how many events are waiting and, of those that this worker tried, for what."""
+        """Describe how many events are waiting and, of those that this worker tried, for what."""
         causes = Counter(str(each.retry.cause) for each in self._retried.values())
         count = max(self._idle.waiting, len(self._retried))
         waiting = f"{count} event{'' if count == 1 else 's'} {'is' if count == 1 else 'are'} waiting"

@@ -49,7 +49,7 @@ from contracts.toolkit import BUNDLE_SOURCE, REPLAY, format_rfc3339
 class Pipeline:
     """The work for one message.
 
-    `deadline_s` is how long a bundle is looked for, in seconds; `release` says whether the source's copy of an archived
+    `deadline_s` is how long to wait for a bundle, in seconds; `release` is whether the source's copy of an archived
     bundle is deleted; `chance` returns a number in [0, 1).
     """
 
@@ -62,7 +62,7 @@ class Pipeline:
     chance: Callable[[], float]
 
     async def process(self, message: Message) -> Outcome:
-        """Archive one message, or say why not now or never; every known failure is an outcome."""
+        """Archive one message, or return why not now or never; every known failure is an outcome."""
         event = validate(message.payload, source=message.subject)  # (1)
         if isinstance(event, Dead):
             return event

@@ -1,6 +1,6 @@
 """What becomes of replayed messages: they are archived like any other, ignored, or archived apart.
 
-Apart means in a part of the archive that is an archive of its own, one for each run, as if it had a bucket to itself:
+Apart means in a separate archive below the bucket's prefix, one for each run, as if it had a bucket to itself:
 nothing there is looked up, verified or swept with the rest, and nothing of the rest is touched. Not the bundle
 either, where emitters leave it: it is found by the event's identity, and may be what the event itself still needs.
 """
@@ -18,18 +18,18 @@ from archiver.stores.prefixed import PrefixedStore
 from archiver.worker.pipeline import Pipeline
 
 Treatment = Literal["archive", "ignore", "separate"]
-"""What the setting ARCHIVER_REPLAYS can say."""
+"""The values of the setting ARCHIVER_REPLAYS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replays:
-    """A pipeline that treats replays as it is told to."""
+    """A pipeline that treats replays as configured."""
 
     pipeline: Pipeline
     treatment: Treatment
 
     async def process(self, message: Message) -> Outcome:
-        """Archive one message, or ignore it, or say why not now or never; see `Pipeline.process`."""
+        """Archive one message, or ignore it, or return why not now or never; see `Pipeline.process`."""
         run = run_of(message)
         if run is None or self.treatment == "archive":
             return await self.pipeline.process(message)

@@ -68,7 +68,7 @@ class SourceWatch:
             self.health.wrong(self.part, _NOTHING_FOUND)
 
     async def may_give_up(self, event_key: str) -> bool:
-        """Say whether an event whose bundle is missing at its deadline may be dead-lettered."""
+        """Return whether an event whose bundle is missing at its deadline may be dead-lettered."""
         if self.accepts_empty or self._works():
             return True
         if self._given_up in {"", event_key} and await self._is_alone():

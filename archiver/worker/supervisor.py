@@ -1,8 +1,8 @@
-"""Several workers as processes of their own, kept running: what `archiver run --workers N` is.
+"""Several workers as separate processes, kept running: `archiver run --workers N`.
 
 A worker is this same command with `--supervised`, which ties it to us by its standard input: that ends when we end,
-however we end, and it then finishes what is in hand, as at SIGTERM. It has a session of its own, so that Ctrl-C and
-whoever signals a whole group do not tell it twice.
+however we end, and it then finishes messages in progress, as at SIGTERM. It has its own session, so that Ctrl-C and
+a signal to the whole group do not reach it twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contracts.toolkit import Exit
 RESTART: Final = Backoff(first_s=1, longest_s=30)
 STEADY_S: Final = 60.0
 """A worker that ran for so long had no trouble with its start: the wait is the first one again."""
-_LATE_S: Final = 5.0  # to hand back what was not finished, and to end
+_LATE_S: Final = 5.0  # to return unfinished messages to the queue, and to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Supervisor:
         return max(Exit.INTERRUPTED if status < 0 else status for status in statuses)
 
     def kill(self) -> None:
-        """End every worker at once; what they had in hand is delivered again."""
+        """End every worker at once; their messages in progress are delivered again."""
         for process in self._running:
             with suppress(ProcessLookupError):
                 process.kill()

@@ -161,7 +161,7 @@ def _access(url: str | None) -> NatsAccess:
 
 
 def _publish(access: NatsAccess, spool: Spool, events: list[Path], bucket: str = "") -> None:
-    """Publish events that are in the spool; what is not confirmed stays there, whatever ends this."""
+    """Publish events that are in the spool; unconfirmed events stay there, also after an error or Ctrl-C."""
     from contracts.bus.connection import close_nats, connect_nats
     from contracts.bus.object_store import put_bundle, require_bucket
     from contracts.bus.stored_once import publish_stored
@@ -188,7 +188,7 @@ def _publish(access: NatsAccess, spool: Spool, events: list[Path], bucket: str =
 
 @contextmanager
 def _kept(spool: Spool, events: list[Path]) -> Iterator[None]:
-    """Say how to publish what is still in the spool when an error or Ctrl-C ends the block."""
+    """Print how to publish what is still in the spool when an error or Ctrl-C ends the block."""
     try:
         yield
     except (Unreachable, BadInput, KeyboardInterrupt) as error:

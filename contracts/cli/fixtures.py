@@ -189,7 +189,7 @@ _NOT_IN_NAMES = str.maketrans({"/": "-", "[": "", "]": ""})
 @click.command()
 @CONTRACT
 def seal(name: str | None) -> None:
-    """Write the digest of every fixture into SEALS.json, after somebody has looked at them. Refused in CI."""
+    """Write the digest of every fixture into SEALS.json, after a person has reviewed them. Refused in CI."""
     from contracts.fixtures.seals import seal as write_seals
 
     refuse_in_ci("a seal says that somebody has looked at the fixtures")

@@ -64,7 +64,7 @@ def generate(*, valid: int | None, invalid: int | None, seed: int, name: str | N
 
 @contextmanager
 def _scratch() -> Iterator[None]:
-    """Give Hypothesis a directory for its caches: by default it makes one wherever it is run."""
+    """Give Hypothesis a directory for its caches: by default it makes one in the working directory."""
     if "HYPOTHESIS_STORAGE_DIRECTORY" in os.environ:
         yield
         return
@@ -84,7 +84,7 @@ def _print_valid(made: ModuleType, contract: Contract, count: int, seed: int) ->
 
 
 def _print_invalid(made: ModuleType, contract: Contract, count: int, seed: int) -> list[str]:
-    """Print broken payloads until there are enough, or one is not caught; return what to say of that one."""
+    """Print broken payloads until there are enough, or one is not caught; return the report on that one."""
     strategy = made.broken_mutants(contract)
     uncaught: list[Mutant] = []
 

@@ -94,7 +94,7 @@ def _record_plain(emitters: list[Emitter], folder: Path, take: Callable[[list[Ob
 
 
 def _record_goldens(emitter: Emitter, folder: Path, take: Callable[[list[Observation]], Recording]) -> None:
-    """Run the emitter for each scenario of a folder, and make what it says the scenario's golden event."""
+    """Run the emitter for each scenario of a folder, and save its output as the scenario's golden event."""
     from contracts.fixtures.recorder import keep_golden
     from contracts.observe.scenarios import load_scenarios, staged
     from contracts.observe.verify import observe

@@ -230,7 +230,7 @@ class Reporting:
         for output in sorted(self._outputs, key=lambda each: not each.is_stdout):
             try:
                 output.close(self.tally)
-            except Exception as error:  # noqa: BLE001 - the other reports must be whole, whatever this one raises
+            except Exception as error:  # noqa: BLE001 - the other reports must be whole, with any error in this one
                 failures.append(error)
                 self.tally.error = self.tally.error or _reason(error)
         if failures:
@@ -241,7 +241,7 @@ class Reporting:
 def reporting(options: ReportOptions, rules: Collection[str] = ()) -> Iterator[Reporting]:
     """Open the reports of a run; when it ends, judge its waivers and close them.
 
-    `rules` are those that the run checks beside those of its contracts. Whatever is raised inside, a signal
+    `rules` are those that the run checks beside those of its contracts. With any exception inside, a signal
     included, ends the reports with what was judged and the reason, and is raised again.
 
     Raises:

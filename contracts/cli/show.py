@@ -1,4 +1,4 @@
-"""`contracts list`, `show` and `explain`: what the contracts say, for people."""
+"""`contracts list`, `show` and `explain`: the contracts, for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contracts.rules.registry import Contract, load_contract, subjects
 
 @click.command("list")
 def list_contracts() -> None:
-    """List the contracts: subject, version, owner, and what the event says."""
+    """List the contracts: subject, version, owner, and the event's meaning."""
     from contracts.cli.tables import print_table
 
     contracts = [

@@ -1,4 +1,4 @@
-"""The identity of an event: one digest, whatever the order of its keys or the white space between them."""
+"""The identity of an event: one digest, independent of key order and white space."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-# Where Python's encoder, which is several times as fast, may not write what RFC 8785 says: numbers with a fraction, an
+# Where Python's encoder, which is several times as fast, may differ from RFC 8785: numbers with a fraction, an
 # exponent or 16 digits, and from the surrogates on, where the order of code points is not that of UTF-16. A text that
 # looks like such a number only costs time.
 _LARGE_OR_BROKEN = re.compile(r"[\[:,]-?(?:[0-9]{16}|[0-9]++[.e])[0-9.e+-]*+[\],}]")

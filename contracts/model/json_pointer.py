@@ -8,7 +8,7 @@ from typing import Any, Final
 from contracts.model.violation import key_token, pointer
 
 EVERY_STRING: Final = "**"
-"""What a rule's `at` says to look at every string, wherever it is."""
+"""The value of a rule's `at` that selects every string."""
 
 
 def walk(value: object, place: str = "") -> Iterator[tuple[str, object]]:
@@ -44,7 +44,7 @@ def select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
 
 
 def values(value: Any, path: Sequence[str]) -> Sequence[Any]:
-    """Return the values that `select` lists for the steps of a pointer, without saying where they are."""
+    """Return the values that `select` lists for the steps of a pointer, without their pointers."""
     for number, step in enumerate(path, 1):
         if step == "*":
             items = value if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""Write a Python value as the JSON text that a reader of it would get, whatever is wrong with it.
+"""Write a Python value as the JSON text that its reader would get, also if it is invalid.
 
 `check` judges text, because only text shows duplicate keys, lone surrogates and NaN. So a mapping is written first, as
 `json.dumps` writes it: compact, in UTF-8. What strict JSON forbids is written too, and the parser reports it.
@@ -30,7 +30,7 @@ def json_bytes(value: object) -> bytes:
     """Write a JSON value as UTF-8; a lone surrogate becomes its escape.
 
     Raises:
-        TypeError: JSON cannot express it; says what was found and where.
+        TypeError: JSON cannot express it; names what was found and where.
     """
     try:
         text = _ENCODER.encode(value)

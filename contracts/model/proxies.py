@@ -72,7 +72,7 @@ def _no_proxy(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_excepted(host: str, port: int | None, exceptions: Iterator[str]) -> bool:
-    """Say whether an exception holds: `*`, a name and all below it, an address, a network; each but `*` with a port."""
+    """Whether an exception applies: `*`, a name and all below it, an address, a network; each but `*` with a port."""
     return any(entry == "*" or _holds(entry, host.lower(), port) for entry in exceptions)
 
 
@@ -93,7 +93,7 @@ def _is_address(host: str) -> bool:
 
 
 def _is_in_network(network: str, host: str) -> bool:
-    """Say whether a host that is an address is in a network; no name is looked up for it."""
+    """Return whether a host that is an address is in a network; no name is resolved."""
     try:
         return ip_address(host.partition("%")[0]) in ip_network(network.partition("%")[0], strict=False)
     except ValueError:

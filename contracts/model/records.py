@@ -20,7 +20,7 @@ def record_of(**properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class InvalidRecord(ValueError):
-    """The bytes are not such a record; the message says where, what was found and what is expected."""
+    """The bytes are not such a record; the message names the place, what was found and what is expected."""
 
 
 class RecordSchema:

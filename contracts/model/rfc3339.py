@@ -1,7 +1,7 @@
 """RFC 3339 date-times, exactly: what section 5.6 allows, no more and no less.
 
 Common validators differ on leap seconds, lower-case letters, a trailing newline, offsets out of range
-and 24:00; `contracts explain occurred_at/format` says what this house decided.
+and 24:00; `contracts explain occurred_at/format` shows the decision.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DATE_TIME = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
-# What is valid wherever the calendar stands: the rest, such as days from the 29th on, is looked at closely.
+# Valid in every month: the rest, such as days from the 29th on, is checked in full.
 _PLAINLY_VALID = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
@@ -28,7 +28,7 @@ _LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class InvalidTimestamp(KitError):
-    """Not exactly an RFC 3339 date-time; the message says which part, and what would be right."""
+    """Not exactly an RFC 3339 date-time; the message names the part, and a correct form."""
 
     def __init__(self, text: str, problem: str) -> None:
         super().__init__(text, problem)
@@ -46,7 +46,7 @@ def parse_rfc3339(text: str) -> datetime:
     before year 1 or after year 9999 in UTC reads as the first or last one that `datetime` holds.
 
     Raises:
-        InvalidTimestamp: says which part is wrong, and what would be right.
+        InvalidTimestamp: names the wrong part, and a correct form.
 
     Source: event spec, Fields, `occurred_at`; RFC 3339 sections 5.6 and 5.7.
     """
@@ -78,7 +78,7 @@ def format_rfc3339(instant: datetime, timespec: str = "milliseconds") -> str:
 
 
 def is_rfc3339(text: object) -> bool:
-    """Say whether a text is exactly an RFC 3339 date-time."""
+    """Return whether a text is exactly an RFC 3339 date-time."""
     text = str(text)
     if _PLAINLY_VALID.fullmatch(text):
         return True

@@ -65,7 +65,7 @@ def _folded(text: str) -> str:
 
 
 def has_url_credentials(text: str) -> bool:
-    """Say whether the text holds a URL with a user part (`scheme://user:password@host`, `scheme://token@host`)."""
+    """Return whether the text holds a URL with a user part (`scheme://user:password@host`, `scheme://token@host`)."""
     return "@" in text and URL_CREDENTIALS.search(text) is not None
 
 
@@ -83,7 +83,7 @@ def secret_kind(text: str) -> str | None:
 
 
 def may_be_secret(text: str) -> bool:
-    """Say whether a value must not be shown in any report."""
+    """Return whether a value must not be shown in any report."""
     return has_url_credentials(text) or secret_kind(text) is not None
 
 

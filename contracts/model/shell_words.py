@@ -97,7 +97,7 @@ class UnreadableCommand(ValueError):
 
 
 def is_windows_path(path: str) -> bool:
-    r"""Say whether the path starts with a Windows drive, such as C:\ (a POSIX path never does)."""
+    r"""Return whether the path starts with a Windows drive, such as C:\ (a POSIX path never does)."""
     return _DRIVE.match(path) is not None
 
 
@@ -179,7 +179,7 @@ def _split_windows(text: str) -> tuple[str, ...]:
 
 
 def _why(text: str, at: int, expansions: str) -> str:
-    """Say why no word can be read at a position, without showing more than one character of it."""
+    """Return why no word can be read at a position, showing at most one character of it."""
     letter = text[at]
     if letter in _OPERATORS:
         return f"the shell operator {letter!r}"
@@ -271,7 +271,7 @@ def map_words(text: str, change: Callable[[str], str], *, windows: bool = False,
     Where no word changes, the text stays as it is, its quoting included.
 
     Raises:
-        UnreadableCommand: unbalanced quotes, a shell operator or an expansion; says which.
+        UnreadableCommand: unbalanced quotes, a shell operator or an expansion; names it.
     """
     mark, held = "placeholder", []
     while mark in text:

@@ -1,7 +1,7 @@
 """Strict JSON at the edge: bytes in, a value out, or every reason why two readers could see two events.
 
 RFC 8259 leaves duplicate keys, huge numbers and invalid Unicode to each parser, and Python's own accepts
-NaN; RFC 7493 (I-JSON) says what every parser reads alike. That, a size and a depth are the rules here.
+NaN; RFC 7493 (I-JSON) is what every parser reads alike. That, a size and a depth are the rules here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Limits(NamedTuple):
 
 
 USUAL_LIMITS: Final = Limits()
-"""What holds where no contract says otherwise."""
+"""The limits where no contract sets others."""
 
 EXPECTED: Final = {
     "boundary/size": "at most {payload_bytes} bytes in all: metadata and a command, never repo contents",
@@ -50,7 +50,7 @@ class Malformation(NamedTuple):
 
 
 class MalformedPayload(KitError):
-    """Not strict JSON; `malformations` says every reason that could be told."""
+    """Not strict JSON; `malformations` has every reason that was found."""
 
     def __init__(self, malformations: tuple[Malformation, ...]) -> None:
         super().__init__(malformations)
@@ -61,14 +61,14 @@ class MalformedPayload(KitError):
 
 
 class _Irregular(ValueError):
-    """Something only strict JSON refuses; the slow path says what."""
+    """Something only strict JSON refuses; the slow path names it."""
 
 
 def parse_payload(raw: bytes, limits: Limits = USUAL_LIMITS) -> Any:
     """Parse one payload strictly.
 
     Raises:
-        MalformedPayload: with every reason that can be told; a syntax error hides what follows it.
+        MalformedPayload: with every reason; a syntax error hides what follows it.
     """
     try:
         text = _decode(raw, limits)
@@ -132,7 +132,7 @@ _FAST: Final = json.JSONDecoder(
 
 
 def _reasons(raw: bytes, limits: Limits) -> Iterator[Malformation]:
-    """Say every reason why the fast path refused; runs only when it did."""
+    """Return every reason why the fast path refused; runs only when it did."""
     if wide := wide_encoding(raw):
         yield Malformation("payload/encoding", "", wide)
         return
@@ -221,7 +221,7 @@ def _lenient_number(text: str) -> float | _Bad:
 _LENIENT: Final = json.JSONDecoder(
     object_pairs_hook=_repeated, parse_constant=_Bad, parse_int=_lenient_integer, parse_float=_lenient_number
 )
-"""Parses on and leaves a mark wherever strict JSON refuses."""
+"""Parses on, and marks each place that strict JSON refuses."""
 
 
 def _walk(value: object, path: tuple[str | int, ...]) -> Iterator[Malformation]:

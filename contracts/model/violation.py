@@ -23,7 +23,7 @@ class Severity(StrEnum):
 
 
 class Rule(NamedTuple):
-    """One rule of a contract: what is expected, and where the spec or a decision says so.
+    """One rule of a contract: what is expected, with its line of the spec or decision.
 
     `id` is stable, `<field path>/<keyword>`; it is API. `spec` is a line of the spec, verbatim, or
     None where the spec is silent and `decision` names the open point that was decided.
@@ -64,7 +64,7 @@ def pointer(*tokens: str | int) -> str:
 
 
 def covers(pattern: str, rule: str) -> bool:
-    """Say whether a rule is meant by its id, or by a family: `x/*` all rules of a field, `*/x` all of a keyword."""
+    """Whether a pattern names a rule by its id, or by a family: `x/*` all rules of a field, `*/x` all of a keyword."""
     return (
         rule == pattern
         or (pattern.endswith("/*") and rule.startswith(pattern[:-1]))
@@ -101,7 +101,7 @@ def show(value: object) -> str:
 
 
 def withhold(value: object) -> str:
-    """Say that a value is there without showing any of it."""
+    """Describe a value without showing any of it."""
     return f"a value of {len(value)} characters (not shown)" if isinstance(value, str) else show(value)
 
 

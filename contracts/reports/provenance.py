@@ -26,7 +26,7 @@ def tool_version() -> str:
 def place(path: Path) -> tuple[str, bool]:
     """Return (path with slashes, whether it is relative).
 
-    Relative to the checkout that CI names in GITHUB_WORKSPACE, or else to the working directory, since that is
+    Relative to the checkout that CI names in GITHUB_WORKSPACE, otherwise to the working directory, since that is
     how annotations and code scanning find a file; absolute only outside both.
     """
     return _place(path, _working_directory(), os.environ.get("GITHUB_WORKSPACE", ""))
@@ -55,7 +55,7 @@ def shown_path(path: Path) -> str:
 
 
 class Location(NamedTuple):
-    """A line of a file in the checkout; `is_stand_in` says that the finding itself is about something else."""
+    """A line of a file in the checkout; `is_stand_in` means that the finding itself is about something else."""
 
     path: str
     line: int

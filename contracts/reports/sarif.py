@@ -72,7 +72,7 @@ class SarifReport:
         self._output.write("\n")
 
     def _describe(self, rule: Rule, contract: Contract | None) -> None:
-        """Describe a rule; where two contracts have it, with what each says."""
+        """Describe a rule; where two contracts have it, with the text of each."""
         help_text = _help(rule, contract)
         known = self._rules.get(rule.id)
         if known is not None:

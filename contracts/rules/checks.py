@@ -1,4 +1,4 @@
-"""What JSON Schema cannot say: the vocabulary of checks that contract.toml declares rules with.
+"""What JSON Schema cannot express: the vocabulary of checks that contract.toml declares rules with.
 
 A check gets the values that its rule's `at` selects, and yields a `Problem` for each that breaks the rule.
 Values of the wrong type are the schema's business and never reach a check; neither does a comparison
@@ -41,7 +41,7 @@ def text_at(payload: Any, at: str) -> str | None:
 
 
 class Context:
-    """What a check may look at beside the value: the rule's parameters, and the texts that `POINTING` ones name."""
+    """What a check may read beside the value: the rule's parameters, and the texts that `POINTING` ones name."""
 
     __slots__ = ("_payload", "params")
 
@@ -53,7 +53,7 @@ class Context:
         return text_at(self._payload, self.params["equals"])
 
     def words(self, command: str) -> tuple[str, ...] | None:
-        """Split a command the way its platform does; None where the rule one-command already says why not."""
+        """Split a command the way its platform does; None where the rule one-command already reports why."""
         try:
             return self.split(command)
         except UnreadableCommand:
@@ -67,7 +67,7 @@ class Context:
 
     @property
     def is_windows(self) -> bool:
-        """Say whether the command belongs to a Windows checkout."""
+        """Return whether the command belongs to a Windows checkout."""
         if "paths_like" not in self.params:
             return False
         path = text_at(self._payload, self.params["paths_like"])
@@ -185,11 +185,11 @@ CHECKS: Final[Mapping[str, tuple[type | tuple[type, ...], Check]]] = {
     "no-url-credentials": (str, _no_url_credentials),
     "one-line": (str, _one_line),
 }
-"""Check by name, with the type of value it looks at."""
+"""Check by name, with the type of value it reads."""
 
 WORTH_A_SWEEP: Final[Mapping[str, Callable[[str], bool]]] = {
     "no-secret": is_suspicious,
     "no-url-credentials": has_url_credentials,
     "one-line": lambda text: not text.isprintable(),
 }
-"""For checks over every string: could any in a text that joins them break the rule? False saves a look at each."""
+"""For checks over every string: could any in a text that joins them break the rule? False saves checking each."""

@@ -23,14 +23,14 @@ _LONGEST: Final = 256
 
 
 class Group:
-    """The declared rules that look at the same values."""
+    """The declared rules that read the same values."""
 
     def __init__(self, at: str, declared: Sequence[Declared]) -> None:
         self._at, self._path = at, at.split("/")[1:]
         self._rules = [(rule, params, *CHECKS[params["check"]]) for rule, params in declared]
 
     def passes(self, payload: object) -> bool:
-        """Say whether none of the rules is broken."""
+        """Return whether none of the rules is broken."""
         return self._pass(self._values(payload), payload)
 
     def problems(self, payload: object) -> Iterator[tuple[Rule, str, Problem]]:
@@ -69,7 +69,7 @@ class _Lately:
 
 
 class _Remembering(Group):
-    """Rules on a text and what else they look at: what passed is remembered, together with those other texts."""
+    """Rules on a text and what else they read: what passed is remembered, together with those other texts."""
 
     def __init__(self, at: str, declared: Sequence[Declared]) -> None:
         super().__init__(at, declared)
@@ -77,7 +77,7 @@ class _Remembering(Group):
         self._passed = _Lately()
 
     def passes(self, payload: object) -> bool:
-        """Say whether none of the rules is broken."""
+        """Return whether none of the rules is broken."""
         others = [text_at(payload, at) for at in self._others]
         for value in self._values(payload):
             seen = (value, *others) if isinstance(value, str) else ()
@@ -99,7 +99,7 @@ class _EveryString(Group):
         self._passed = _Lately()
 
     def passes(self, payload: object) -> bool:
-        """Say whether none of the rules is broken."""
+        """Return whether none of the rules is broken."""
         passed = self._passed
         missed = [each for each in strings(payload) if each not in passed.now]
         unseen = [each for each in missed if each not in passed.before]
@@ -114,7 +114,7 @@ class _EveryString(Group):
 
 
 def group(contract: Contract) -> list[Group]:
-    """Group a contract's declared rules by what they look at, in their order, so that it is looked up once."""
+    """Group a contract's declared rules by what they read, in their order, so that it is selected once."""
     groups: dict[str, list[Declared]] = {}
     for params in contract.declared:
         groups.setdefault(params["at"], []).append((contract.rules[params["id"]], params))
@@ -125,5 +125,5 @@ def _kind(at: str, declared: Sequence[Declared]) -> type[Group]:
     checks = [params["check"] for _, params in declared]
     if at == EVERY_STRING and all(check in WORTH_A_SWEEP for check in checks):
         return _EveryString
-    # One rule costs less than a look at what is remembered.
+    # One rule costs less than a cache lookup.
     return _Remembering if len(checks) > 1 and all(CHECKS[check][0] is str for check in checks) else Group

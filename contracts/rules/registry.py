@@ -34,7 +34,7 @@ class Decision(NamedTuple):
     rules: tuple[str, ...]
 
     def covers(self, rule: str) -> bool:
-        """Say whether the rule follows from this decision; `*/x` and `x/*` stand for families of rules."""
+        """Return whether the rule follows from this decision; `*/x` and `x/*` stand for families of rules."""
         return any(covers(pattern, rule) for pattern in self.rules)
 
 

@@ -89,7 +89,7 @@ _EXPECTED: Final[Mapping[str, Callable[[Any], str]]] = {
     "additionalProperties": lambda _value: "only the keys that the contract names",
 }
 SILENT: Final = frozenset({"$schema", "title", "description", "required", "properties", "items"})
-"""Keywords that make no rule of their own."""
+"""Keywords that make no separate rule."""
 BREAKABLE: Final = frozenset(_EXPECTED)
 """Keywords that make one rule at each field where they stand."""
 

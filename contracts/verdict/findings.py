@@ -43,7 +43,7 @@ class Finding:
 
     @property
     def message(self) -> str:
-        """Say in one line what was found where, what was expected, and what is near."""
+        """Describe in one line what was found where, what was expected, and the nearest valid value."""
         text = f"{self.pointer or '(payload)'}: found {self.found}, expected {self.expected}"
         return text + (f"; nearest: {self.nearest}" if self.nearest else "")
 

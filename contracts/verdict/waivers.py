@@ -8,7 +8,7 @@
     owner = "ops"
     expires = 2026-12-31            # the last day on which it holds
 
-A waiver that has expired, or that covers nothing any more, is an error: the file says what is true, or fails.
+A waiver that has expired, or that covers nothing any more, is an error: the file stays true, or fails.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OPTIONAL = frozenset({"pointer", "source"})
 class Waiver:
     """One entry of a waiver file. `number` counts from 0; `expires` is the last day on which it holds.
 
-    `line` is where the entry starts in its file, or None where that cannot be told.
+    `line` is where the entry starts in its file, or None where that is unknown.
     """
 
     number: int
@@ -68,7 +68,7 @@ class Waiver:
 
 
 class WaiverUse:
-    """Follows which waivers a run uses, and says at its end which should go."""
+    """Follows which waivers a run uses, and reports at its end which should go."""
 
     def __init__(self, waivers: tuple[Waiver, ...], policy: Policy, today: date) -> None:
         self._waivers, self._policy, self._today = waivers, policy, today
@@ -108,7 +108,7 @@ def parse_waivers(text: str, *, where: str, rules: Collection[str]) -> tuple[Wai
     """Read a waiver file; `where` is what errors call it, `rules` are the rules that there are.
 
     Raises:
-        BadInput: every entry that says too little or names no rule, at once.
+        BadInput: every entry that is incomplete or names no rule, at once.
     """
     document = parse_toml(text, where)
     entries = document.get("waivers", [])

@@ -21,7 +21,7 @@ class S3Access:
     `endpoint_url` None means AWS itself. `prefix` is how every key begins: it ends with a slash, or is ''. Without
     `access_key_id` botocore finds the identity (profile, process, single sign-on, role, container, instance), and
     finds it anew when it is refused. `ca_bundle` is a PEM file for stores behind a private authority. `proxy` is the
-    one that leads to the store. `addressing` None means `path` but for AWS. `checksums` says whether a body's SHA-256
+    one that leads to the store. `addressing` None means `path` but for AWS. `checksums` is whether a body's SHA-256
     is sent as a header for the store to verify; a few stores refuse it. Times are seconds; `connections` bounds how
     many are kept open.
     """

@@ -47,7 +47,7 @@ class UnusableAws(BadInput):
 class AwsSettings:
     """What was resolved, and where each value came from: `origins`, by the field's name.
 
-    `endpoint_url` None means AWS itself in its usual place. `is_custom` says that an endpoint was configured.
+    `endpoint_url` None means AWS itself in its usual place. `is_custom` means that an endpoint was configured.
     `addressing` is what a profile asks for. Without `access_key_id` the identity is found by botocore, and renewed.
     """
 
@@ -117,7 +117,7 @@ def read_aws() -> AwsSettings:
 
 
 def _is_plain() -> bool:
-    """Say whether botocore would return what the environment says as it is: no profile, no file, no special region.
+    """Return whether botocore would return the environment's values unchanged: no profile, no file, no special region.
 
     Its import, which costs more than all else at a start, can then wait until it is needed.
     """
@@ -227,7 +227,7 @@ class _Profile:
         return None
 
     def value(self, key: str) -> _Value:
-        """Return what the profile says, as text."""
+        """Return the profile's values, as text."""
         found = self.values.get(key)
         return _Value(found, self._origin(key)) if isinstance(found, str) and found else _UNSET
 
@@ -249,7 +249,7 @@ class _Profile:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
         try:
-            # The keys are not used; with some, the client looks for none.
+            # The keys are not used; given some, the client does not search for others.
             client = self.session.create_client(
                 "s3",
                 region_name=region,

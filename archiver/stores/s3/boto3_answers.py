@@ -35,7 +35,7 @@ def refuse_strangers(response_dict: Mapping[str, Any], operation_model: Any, **_
     Raises:
         Stranger: no store would answer so.
         Refused: the store is elsewhere, or speaks TLS. botocore follows a redirect by itself, without end where the
-            store names no region; here, whoever set region and endpoint has to know.
+            store names no region; here, the operator who set region and endpoint has to know.
     """
     status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
     whole = body if isinstance(body, bytes) else b""  # a stream is not read here

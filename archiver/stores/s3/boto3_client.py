@@ -47,7 +47,7 @@ def _usable_settings() -> Iterator[None]:
 def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
     """Make a client that reads nothing but `access`, tries once, and sends no checksum of its own.
 
-    A refusal of the credentials is no failure as long as others can be had: the call is then made again with them.
+    A refusal of the credentials is not a failure as long as others exist: the call is then made again with them.
 
     Without `sign_bodies` a body is not read once more to sign its digest: for calls whose signature covers the
     checksum header.
@@ -118,7 +118,7 @@ def _session() -> botocore.session.Session:
     """Make a session that has looked nothing up yet; what botocore knows of services is read once a process."""
     session = botocore.session.Session()
     session.register_component("data_loader", _loader())
-    session.get_scoped_config()  # an unknown profile is told now
+    session.get_scoped_config()  # an unknown profile is reported now
     return session
 
 
@@ -138,7 +138,7 @@ def refusals(access: S3Access, verb: str, key: str) -> Iterator[None]:
         raise refused(access, verb, key, error.found) from error
     except Stranger as error:
         raise estranged(verb, key, error) from error
-    except ParamValidationError:  # a call of ours that no store would take: a defect, not an outage
+    except ParamValidationError:  # our call is one that no store would take: a defect, not an outage
         raise
     except (BotoCoreError, OSError) as error:
         raise refused(access, verb, key, Refusal(None, _why(error) or "no answer in time")) from error
@@ -160,7 +160,7 @@ def _refusal_in(answer: Mapping[str, Any]) -> Refusal:
     return Refusal(
         status,
         printable(said.get("Message", "")),
-        None if code in {"", str(status)} else code,  # botocore's, where there is no body to say so
+        None if code in {"", str(status)} else code,  # botocore's own, without a body
         region=said.get("Region") or headers.get("x-amz-bucket-region", ""),
         endpoint=said.get("Endpoint", ""),
     )
@@ -180,7 +180,7 @@ class AwsChain:
 
     @property
     def origin(self) -> str:
-        """Say where `credentials` found them."""
+        """Return where `credentials` found them."""
         found, session = self._session.get_credentials(), self._session
         profile = session.get_config_variable("profile") or "default"
         file = session.get_config_variable("config_file")

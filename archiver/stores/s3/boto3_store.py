@@ -45,7 +45,7 @@ class Boto3Store:
         self._threads = ThreadPoolExecutor(access.connections, thread_name_prefix="s3")
 
     async def check(self) -> None:
-        """Ask for one key, since the refusal of a HEAD has no body to say why; see `BlobStore.check`."""
+        """Ask for one key, since the refusal of a HEAD has no body with the reason; see `BlobStore.check`."""
         access, list_keys = self._access, self._client.list_objects_v2
         with refusals(access, "check", f"bucket {access.bucket!r}"):
             await self._in_thread(partial(list_keys, Bucket=access.bucket, Prefix=access.full_key(""), MaxKeys=1))
@@ -61,7 +61,7 @@ class Boto3Store:
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store whatever is there; see `BlobStore.replace`."""
+        """Store the object; see `BlobStore.replace`."""
         return await self._put("replace", key, body, sha256, ContentType=content_type, Metadata=dict(metadata))
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
@@ -100,7 +100,7 @@ class Boto3Store:
                         raise
                     if any(name.startswith("x-amz-") for name in about["HTTPHeaders"]):
                         return False
-                    # Whose 404? The refusal of a GET has a body that says so.
+                    # The store's 404, or a proxy's? The refusal of a GET has a body that shows it.
                     (await self._in_thread(partial(self._client.get_object, **place)))["Body"].close()
         except KeyMissing:
             return False

@@ -59,7 +59,7 @@ class BucketControl:
         name, region = self._access.bucket, self._access.region
         with refusals(self._access, "make", f"bucket {name!r}"):
             try:
-                if region == "us-east-1":  # S3 refuses to be told its default region
+                if region == "us-east-1":  # S3 refuses its default region as a LocationConstraint
                     self._client.create_bucket(Bucket=name)
                 else:
                     place: BucketLocationConstraintType = region  # type: ignore[assignment] # any store's region
@@ -178,7 +178,7 @@ class _Probe:
         return "honoured" if answer == _PRECONDITION_FAILED else "ignored" if answer == _TAKEN else "refused"
 
     def _takes(self, part: str, headers: Mapping[str, Any], *, without: Mapping[str, Any]) -> bool:
-        """Say whether the store takes a write with these headers.
+        """Return whether the store takes a write with these headers.
 
         A refusal counts when it is repeated, and the same write without them was taken between: it may have been
         about something else, such as credentials that had expired or a body damaged on its way, and what it

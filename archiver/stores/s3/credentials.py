@@ -19,7 +19,7 @@ _REJECTIONS = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRe
 
 
 def may_be_rejected(status: int, code: str | None) -> bool:
-    """Say whether an answer may mean that the credentials are no longer the right ones.
+    """Return whether an answer may mean that the credentials are no longer valid.
 
     The refusal of a HEAD has no body, and so no code; some stores refuse an expired token with 400.
     """
@@ -73,7 +73,7 @@ class RenewingCredentials:
 
             self._resolved_s = time.monotonic()
             if self._chain is None or rejected is not None:
-                self._chain = AwsChain(self._access)  # what a session has found once, it does not look for again
+                self._chain = AwsChain(self._access)  # a session caches what it found
             self._kept = Credentials(*self._chain.credentials())
             self._good_until_s = time.monotonic() + min(self._chain.good_for_s(), _LONGEST_S)
             return self._kept

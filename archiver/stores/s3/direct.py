@@ -70,7 +70,7 @@ class DirectStore:
         bucket = f"bucket {self._access.bucket!r}"
         with suppress(KeyMissing):
             await self._whole("read", bucket, _Request("GET", "check"))
-            await self._page("list", bucket, {"max-keys": "1"})  # whoever has everything is no store
+            await self._page("list", bucket, {"max-keys": "1"})  # a server that answers every key is not a store
 
     async def create(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
@@ -81,7 +81,7 @@ class DirectStore:
     async def replace(
         self, key: str, body: Body, *, sha256: str, content_type: str, metadata: Mapping[str, str]
     ) -> Stored:
-        """Store whatever is there; see `BlobStore.replace`."""
+        """Store the object; see `BlobStore.replace`."""
         return await self._put("replace", key, body, sha256, content_type, metadata)
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
@@ -114,7 +114,7 @@ class DirectStore:
         self._server.give_back(connection)
         if answer.status == 404 and _names_amazon(answer):
             return False
-        if answer.status == 404:  # of whom? The refusal of a GET has a body that says so
+        if answer.status == 404:  # the store's, or a proxy's? The refusal of a GET has a body that shows it
             return await self._is_read(key)
         if not 200 <= answer.status < 300 or _is_strange(answer):
             raise self._failed("look for", key, answer, b"")
@@ -314,7 +314,7 @@ def _names_amazon(answer: Answer) -> bool:
 
 
 def _is_strange(answer: Answer) -> bool:
-    """Whether a success is a web page, which no store would send for anything of ours."""
+    """Whether a success is a web page, which no store would send for our objects."""
     looks_so = b"html" in answer.head.lower() or answer.body.startswith(b"<")
     return looks_so and is_web_page(answer.header, answer.body) and not _names_amazon(answer)
 

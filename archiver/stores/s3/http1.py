@@ -26,7 +26,7 @@ _NEXT_ADDRESS_AFTER_S = 0.25  # RFC 8305, "Connection Attempt Delay"
 
 
 class NoAnswer(Exception):
-    """There is no whole answer; says why."""
+    """There is no whole answer; gives the reason."""
 
 
 class HungUp(NoAnswer):
@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         """See asyncio.Protocol."""
         self._was_heard = True
         if self._is_over:
-            self.close()  # nobody asked for this, and the next answer could not be told from it
+            self.close()  # nobody asked for this, and it could pass for the next answer
             return
         try:
             body = self._parser.feed(data)
@@ -245,7 +245,7 @@ class File:
 class Exchange(NamedTuple):
     """A request as it is sent. `within_s` and `silence_s` are those of `Connection.ask`.
 
-    `is_repeatable` says that it does no harm to send it twice; `is_single` that it must not be sent twice, not even
+    `is_repeatable` means that it is harmless to send it twice; `is_single` that it must not be sent twice, not even
     where the first attempt met a connection that the other side had closed.
     """
 
@@ -267,7 +267,7 @@ class Host:
     tls: ssl.SSLContext | None
     connect_timeout_s: float
     idle: int
-    idle_s: float = 60.0  # firewalls forget a silent connection, the first of them after minutes, and tell nobody
+    idle_s: float = 60.0  # firewalls drop a silent connection without notice, the first of them after minutes
     _free: list[tuple[float, Connection]] = field(default_factory=list)
 
     async def exchange(self, request: Exchange) -> tuple[Connection, Answer]:

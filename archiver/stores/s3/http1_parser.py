@@ -23,7 +23,7 @@ _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")  # an alert, a handshake
 
 
 class Malformed(Exception):
-    """The bytes are not an HTTP/1.1 answer; says why."""
+    """The bytes are not an HTTP/1.1 answer; gives the reason."""
 
 
 class AnswerParser:
@@ -31,8 +31,8 @@ class AnswerParser:
 
     `status` is 0 until the head of the final answer is whole; interim answers (1xx) are skipped. `head` has its
     header lines, each ended by a line feed. `length` is what Content-Length announces, None without one.
-    `is_over` says that the body is whole; `is_reusable` that the connection may carry another exchange then.
-    `ends_with_connection` says that only the end of the connection marks the end of the body.
+    `is_over` means that the body is whole; `is_reusable` that the connection may then carry another exchange.
+    `ends_with_connection` means that only the end of the connection marks the end of the body.
     """
 
     __slots__ = (
@@ -132,7 +132,7 @@ class AnswerParser:
         self._read = self._read_surplus
 
     def _read_surplus(self, _: bytes) -> bytes:
-        self.is_reusable = False  # the next answer could not be told from this
+        self.is_reusable = False  # this could pass for the next answer
         return b""
 
     def _read_to_the_end(self, data: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Read a page of ListObjectsV2.
 
 Stores write these pages in one plain way, in which a search finds what is wanted in a fraction of an XML parser's time.
-Whatever is written otherwise (entities in names, CDATA, comments, attributes, namespace prefixes) goes to the parser.
+Any other form (entities in names, CDATA, comments, attributes, namespace prefixes) goes to the parser.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Page(NamedTuple):
 
 
 class NotAPage(Exception):
-    """The bytes are no ListBucketResult, or one that cannot be understood; says why."""
+    """The bytes are not a ListBucketResult, or not a valid one; gives the reason."""
 
 
 class _Fields(NamedTuple):
-    """What a page says, as text."""
+    """The value of an element of a page, as text."""
 
     keys: list[str]
     sizes: list[str]

@@ -1,4 +1,4 @@
-"""What a store's answer means: its refusals as our errors, and whether a store has answered at all."""
+"""What a store's answer means: its refusals as our errors, and whether a store answered."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ Header = Callable[[str], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What an answer that is no success says; `status` is None where there was no answer, and `message` says why.
+    """An answer that is not a success; `status` is None without an answer, and `message` is then the reason.
 
-    `code` is the S3 error code, None where no store speaks. `region` and `endpoint` are where the store says that the
+    `code` is the S3 error code, None where no store speaks. `region` and `endpoint` are where the store places the
     bucket is.
     """
 
@@ -61,7 +61,7 @@ class Refusal:
 
 
 class Stranger(Exception):
-    """What answers is no S3 store; says what it answered with."""
+    """What answers is not an S3 store; describes its answer."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -98,7 +98,7 @@ def refused(access: S3Access, verb: str, key: str, found: Refusal) -> KitError:
 
     `verb` is what was asked: create, replace, read, look for or list on the data path, or any other. Nothing but an
     explicit NoSuchKey means that an object to read is absent: a 404 of some proxy must not pass for one. The answer to
-    a HEAD has no body to say so; a driver that looks for an object confirms a 404 in another way first.
+    a HEAD has no body; a driver that checks for an object confirms a 404 in another way first.
 
     Source: Amazon S3 API reference, "Error responses" and "Conditional writes".
     """
@@ -107,7 +107,7 @@ def refused(access: S3Access, verb: str, key: str, found: Refusal) -> KitError:
         return BucketMissing(access.bucket, access.where)
     if code == "NoSuchKey" and verb in {"read", "look for", "delete"}:
         return KeyMissing(key)
-    # 412 only. A 409 ConditionalRequestConflict says that a race was lost against a write that may itself
+    # 412 only. A 409 ConditionalRequestConflict means that a race was lost against a write that may itself
     # still fail: nothing may be stored, so it is tried again.
     if status == 412 and verb == "create":
         return KeyTaken(key)
