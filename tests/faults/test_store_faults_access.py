@@ -81,6 +81,36 @@ def test_rotated_credentials_cost_nothing_until_the_worker_gets_them(
     rig.stop(old)
 
 
+@every_driver
+@fault(
+    21, "credentials rotated in SeaweedFS, then in the worker's credentials file", "the same worker recovers on its own"
+)
+def test_credentials_rotated_in_a_file_reach_the_worker_that_runs(
+    rig: Rig, own_store: S3Server, tmp_path: Path, driver: str
+) -> None:
+    profile = tmp_path / "credentials"
+
+    def write(key: str, secret: str) -> None:
+        profile.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
+
+    write(own_store.access_key, own_store.secret_key)
+    by_file = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SHARED_CREDENTIALS_FILE": str(profile)}
+    worker = rig.worker(ARCHIVER_STORE=driver, **by_file)
+    rig.emit_many(5)
+    until(rig.is_drained, "archived with the old credentials")
+    key, secret = "ROTATED7890ABCDEFGHI", "the-secret-that-follows"
+    rotated(own_store, key, secret)
+    until(lambda: is_refused(rig), "the old credentials refused")
+    rig.emit_many(40)
+    worker.wait_for('"not ready"')
+
+    write(key, secret)
+
+    own_store.access_key, own_store.secret_key = key, secret
+    rig.settle()
+    assert '"works again"' in worker.err.read_text()
+
+
 @fault(21, "credentials removed from SeaweedFS and restored", "the same worker recovers on its own")
 def test_credentials_that_come_back_are_noticed(rig: Rig, own_store: S3Server) -> None:
     worker = rig.worker()
