@@ -67,9 +67,9 @@ class Round:
         took, said = self.run(sys.executable, "-m", "tests.bench.large_bundles", "--inside", what, *self.bundles)
         return took._replace(wall_s=float(said))
 
-    def worked(self) -> Took:
+    def worked(self, archiver: Path = BIN / "archiver") -> Took:
         """Have a worker archive all of them: from `ready` to the last `archived`."""
-        took, said = self.run(BIN / "archiver", "run", "--until-idle")
+        took, said = self.run(archiver, "run", "--until-idle")
         told = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
         moments = [datetime.fromisoformat(each["timestamp"]) for each in told if each["event"] in {"ready", "archived"}]
         assert len(moments) == len(self.bundles) + 1, said

@@ -128,10 +128,14 @@ def peers(rig: Rig, files: Path, number: int) -> dict[str, list[str | Path]]:
 
 
 class Worked(NamedTuple):
-    """Of one worker, from first to last event: what it cost, and its CPU seconds by thread; all without its start."""
+    """Of one worker, from first to last event: what it cost, and its CPU seconds by thread; all without its start.
+
+    Its peak memory is of the whole process.
+    """
 
     cost: Cost
     by_thread: dict[str, float]
+    peak_mib: float
 
 
 def archived(rig: Rig, these: list[Entry], number: int, archiver: Path = BIN / "archiver") -> Worked:
@@ -152,7 +156,7 @@ def archived(rig: Rig, these: list[Entry], number: int, archiver: Path = BIN / "
     rate = len(these) / (max(moments) - min(moments)).total_seconds()
     at_start = started.cpu_s_by_thread()
     by_thread = {name: cpu_s - at_start.get(name, 0) for name, cpu_s in seen.cpu_s_by_thread().items()}
-    return Worked(Cost(rate, took.cpu_s - start.cpu_s, store_cpu_s), by_thread)
+    return Worked(Cost(rate, took.cpu_s - start.cpu_s, store_cpu_s), by_thread, took.peak_mib)
 
 
 def environment(rig: Rig) -> dict[str, str]:
