@@ -95,12 +95,9 @@ class Boto3Store:
                 try:
                     await self._in_thread(partial(self._client.head_object, **place))
                 except ClientError as error:
-                    about = error.response["ResponseMetadata"]
-                    if about["HTTPStatusCode"] != 404:
+                    if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                         raise
-                    if any(name.startswith("x-amz-") for name in about["HTTPHeaders"]):
-                        return False
-                    # The store's 404, or a proxy's? The refusal of a GET has a body that shows it.
+                    # Nothing shows whether key, bucket or store is missing; the answer to a GET does.
                     (await self._in_thread(partial(self._client.get_object, **place)))["Body"].close()
         except KeyMissing:
             return False

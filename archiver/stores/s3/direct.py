@@ -49,7 +49,7 @@ _PAGE_BYTES = 16 * 1024 * 1024  # of 1,000 keys of 1,024 bytes each, every byte 
 
 
 class DirectStore:
-    """ObjectStore with a client of our own for what workers do."""
+    """BlobStore on our own HTTP/1.1; its connections belong to the event loop that first used it."""
 
     def __init__(self, access: S3Access) -> None:
         self._access = access
@@ -112,9 +112,7 @@ class DirectStore:
         """Ask for an object's metadata; see `BlobStore.holds`."""
         connection, answer = await self._ask("look for", key, _Request("HEAD", key))
         self._server.give_back(connection)
-        if answer.status == 404 and _names_amazon(answer):
-            return False
-        if answer.status == 404:  # the store's, or a proxy's? The refusal of a GET has a body that shows it
+        if answer.status == 404:  # nothing shows whether key, bucket or store is missing; the answer to a GET does
             return await self._is_read(key)
         if not 200 <= answer.status < 300 or _is_strange(answer):
             raise self._failed("look for", key, answer, b"")
@@ -273,7 +271,7 @@ class DirectStore:
             silence_s=access.read_timeout_s,
             # A lost create may have been done: sent again it would meet itself, and report another writer's key.
             is_repeatable="if-none-match" not in request.headers,
-            # `archiver gc` counts on it: of two, the first could arrive after the object was written again.
+            # Of two DELETEs, the first could arrive after the object was written again: see `archiver gc`.
             is_single=request.method == "DELETE",
         )
         try:
