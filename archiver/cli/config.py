@@ -19,6 +19,6 @@ def config() -> None:
     """
     settings = load_settings()
     access = NatsAccess.from_environment(os.environ)
-    origin = "environment variable NATS_URL" if access else "default"
+    origin = access.named_by.replace("NATS_URL", "environment variable NATS_URL") if access else "default"
     rows = [("NATS_URL", access.place if access else "", origin, "NATS server; `init` and `run` need it")]
     print_table(("variable", "value", "from", "meaning"), [*rows, *shown(settings)])

@@ -50,6 +50,8 @@ class NatsAccess:
     user: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    named_by: str = field(default="", compare=False)
+    """What named the server, for people: a variable, a context, or the URL that was given."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], *, url: str | None = None) -> NatsAccess | None:
@@ -90,6 +92,7 @@ class NatsAccess:
             user=values.get("user"),
             password=values.get("password"),
             token=values.get("token"),
+            named_by=given["url"][0],
         )
 
     @property
@@ -119,7 +122,7 @@ def _with_context(
 ) -> dict[str, tuple[str, str]]:
     """Add what a context sets and the environment does not; of two logins, the environment's counts."""
     found = {key: (f"{key} in the NATS context {name!r}", value) for key, value in settings.items()}
-    found.setdefault("url", ("the NATS URL", _DEFAULT_URL))
+    found.setdefault("url", (f"the NATS context {name!r}", _DEFAULT_URL))
     has_login = "url" in given and _has_login(given["url"][1])
     kept = None if has_login or any(each in given for each in _LOGINS) else next(filter(found.get, _LOGINS), None)
     dropped = {each for each in _LOGINS if each != kept} | (set() if kept == "user" else {"password"})

@@ -1,8 +1,9 @@
 """Read what a stream holds, in order, without consuming any of it; any retention.
 
 A stream with limits retention is read through an ephemeral consumer, which is fastest. On a work queue or an interest
-stream that would take messages away, or is refused; those are read by sequence, many requests at a time. The requests
-go to the stream's leader: a direct get is answered by any replica, which may lack what was confirmed a moment ago.
+stream that would take messages away, or is refused, as on a stream that has `max_consumers` already; those are read by
+sequence, many requests at a time. The requests go to the stream's leader: a direct get is answered by any replica,
+which may lack what was confirmed a moment ago.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ def consumes(info: StreamInfo) -> bool:
     return info.config.retention not in {None, RetentionPolicy.LIMITS}
 
 
+def takes_no_consumer(info: StreamInfo) -> bool:
+    """Return whether a stream is to be read by sequence: a consumer would change it, or it has all that it may have."""
+    most = info.config.max_consumers or 0
+    return consumes(info) or 0 < most <= info.state.consumer_count
+
+
 async def read_stored(
     client: Client,
     stream: str,
@@ -63,7 +70,7 @@ async def read_stored(
     context = client.jetstream(timeout=_ANSWER_WITHIN_S)
     info = await context.stream_info(stream)
     end = info.state.last_seq if last is None else min(last, info.state.last_seq)
-    if consumes(info):
+    if takes_no_consumer(info):
         if since is not None:
             first = await _sequence_at(client, stream, since, max(first, info.state.first_seq), end)
         batches = _by_sequence(client, stream, subject, first, end)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", metavar="nats://HOST/SUBJECT | FILE | -")
+@click.argument("source", metavar="nats://[HOST]/SUBJECT | FILE | -")
 @click.option("--into", required=True, metavar="FILE.jsonl", help="A new file, or '-' for standard output.")
 @click.option("--stream", help="Record what this JetStream stream holds now, instead of listening to the subject.")
 @click.option("--since", type=When(), help="Of the stream, from this day, time, or long ago (2h) on.")
@@ -47,7 +47,8 @@ def record(
 ) -> Exit:
     """Record events into FILE.jsonl, a capture a line, for `contracts replay --from-file`.
 
-    The SOURCE is a NATS subject that is listened to, with --stream a slice of a stream, or a file of payloads or
+    The SOURCE is a NATS subject that is listened to (nats:///SUBJECT: on the server of NATS_URL or NATS_CONTEXT), with
+    --stream a slice of a stream, or a file of payloads or
     captures. Secrets and URL credentials are removed and listed; messages that are no events are skipped and listed.
     """
     from itertools import islice

@@ -52,7 +52,8 @@ def verify_emitter(
     \b
       cmd:PROGRAM ARGUMENTS     a program that prints the event; {agent} {root} {cadence} {format} {repo} and
                                 {scratch}, an empty directory, are filled from scenarios
-      nats://HOST:PORT/SUBJECT  a subject; --trigger runs once the subscription is confirmed
+      nats://HOST:PORT/SUBJECT  a subject; --trigger runs once the subscription is confirmed; without HOST:PORT, on
+                                the server of NATS_URL or NATS_CONTEXT
       http(s)://...             an endpoint that returns the event
       py:package.module:name    a callable; its parameters are filled like placeholders
       file:PATH, -              a file, a directory or JSONL; standard input

@@ -19,7 +19,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from contracts.errors import BadInput, Unreachable
-from contracts.model.url import endpoint
+from contracts.model.url import endpoint, has_stray_at
 from contracts.model.violation import Violation, show
 from contracts.observe.observation import Observation, Observed, broken
 
@@ -39,6 +39,7 @@ def observe_http(url: str, openapi: str | None, *, timeout_s: float) -> Observed
     where = endpoint(url)
     started_at = datetime.now(UTC)
     try:
+        _request(url)  # what cannot be asked is refused before anything is
         answers, behaviour = _driven(url, openapi, timeout_s) if openapi else _plain(url, timeout_s)
     except TimeoutError:  # while it answers; what cannot be connected to is one of the others
         answers, behaviour = [], [_late(timeout_s)]
@@ -69,7 +70,7 @@ def _plain(url: str, timeout_s: float) -> tuple[list[bytes], list[Violation]]:
 def _request(url: str) -> urllib.request.Request:
     """Make a GET request, http(s) only by `Emitter.scheme`; user and password go into its header."""
     parts = urlsplit(url)
-    if not parts.hostname:
+    if not parts.hostname or has_stray_at(url):
         raise ValueError("no host")
     place = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     request = urllib.request.Request(place)  # noqa: S310 - see above
@@ -127,13 +128,13 @@ def _driven(url: str, openapi: str, timeout_s: float) -> tuple[list[bytes], list
 def _document(openapi: str, timeout_s: float) -> dict[str, Any]:
     try:
         if openapi.startswith(("http://", "https://")):
-            with urllib.request.urlopen(openapi, timeout=timeout_s) as answer:  # noqa: S310 - checked on the line above
+            with urllib.request.urlopen(_request(openapi), timeout=timeout_s) as answer:  # noqa: S310 - checked above
                 raw = answer.read()
         else:
             raw = Path(openapi).read_bytes()
         document = json.loads(raw)
-    except (OSError, ValueError) as error:
-        why = _reason(error) if isinstance(error, OSError) else "it is not JSON"
+    except (OSError, ValueError, InvalidURL) as error:
+        why = _reason(error) if isinstance(error, OSError) else "no URL or no JSON"
         raise BadInput(f"cannot read the OpenAPI document {endpoint(openapi)}: {why}\n  expected JSON") from None
     if not isinstance(document, dict) or "openapi" not in document:
         raise BadInput(f"{endpoint(openapi)} is not an OpenAPI document: it has no 'openapi' version")

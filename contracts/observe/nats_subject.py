@@ -23,7 +23,7 @@ from nats.js.errors import NotFoundError, ServiceUnavailableError
 
 from contracts.bus.access import NatsAccess
 from contracts.bus.connection import close_nats, connect_nats, round_trip
-from contracts.bus.stored import consumes, get_stored
+from contracts.bus.stored import get_stored, takes_no_consumer
 from contracts.errors import BadInput, Unreachable
 from contracts.model.violation import Violation, resolve
 from contracts.observe.observation import Observation, Observed, broken
@@ -216,7 +216,7 @@ async def _subscribe(client: Client, access: NatsAccess, watch: Watch) -> _Feed:
     )
     try:
         info = await client.jetstream().stream_info(watch.stream)
-        if consumes(info):
+        if takes_no_consumer(info):
             core = _Core(await client.subscribe(watch.subject))
             return _ConsumedStream(client, watch, watch.stream, info.state.last_seq, core)
         pull = await client.jetstream().pull_subscribe(watch.subject, stream=watch.stream, config=config)

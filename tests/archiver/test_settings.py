@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -417,3 +418,19 @@ def test_archiver_config_shows_where_each_value_came_from(environment, tmp_path)
     assert in_profile in rows["AWS_ACCESS_KEY_ID"]
     assert "environment variable ARCHIVER_BUCKET" in rows["ARCHIVER_BUCKET"]
     assert SECRET not in said
+
+
+def test_where_nats_is_may_come_from_a_context_of_the_nats_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nats" / "context").mkdir(parents=True)
+    context = tmp_path / "nats" / "context" / "prod.json"
+    context.write_text('{"url": "tls://bus:4333", "user": "me", "password": "hunter2", "inbox_prefix": "_IN"}')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("NATS_CONTEXT", "prod")
+
+    access = nats_access()
+
+    assert (access.place, access.inbox_prefix) == ("tls://bus:4333", "_IN")
+    assert access.login()[1] == {"user": "me", "password": "hunter2"}
+    assert access.named_by == "url in the NATS context 'prod'"

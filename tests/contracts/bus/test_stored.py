@@ -69,7 +69,9 @@ def run(steps: Callable[[], Awaitable[None]]) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"allow_direct": True}, {"allow_direct": False}], ids=["direct get", "no direct get"]
+    "settings",
+    [{"allow_direct": True}, {"allow_direct": False}, {"max_consumers": 1}],
+    ids=["direct get", "no direct get", "full"],
 )
 @pytest.mark.parametrize("retention", RETENTIONS)
 def test_all_that_a_stream_holds_is_read_in_order_and_stays_there(

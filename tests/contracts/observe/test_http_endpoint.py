@@ -161,7 +161,34 @@ def test_an_endpoint_that_nobody_serves_is_unreachable(openapi: bool, tmp_path: 
     assert "hunter2" not in str(error.value)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:hunter2/x", "http://127.0.0.1/a b", "http://", "http://[::1/x"])
+def test_user_and_password_of_the_documents_url_log_in_and_are_no_part_of_a_host(monkeypatch: Any) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def urlopen(request: Any, **_: Any) -> None:
+        asked.append((request.full_url, request.get_header("Authorization")))
+        raise OSError(111, "Connection refused")
+
+    monkeypatch.setattr("urllib.request.urlopen", urlopen)
+    with pytest.raises(BadInput, match=r"the OpenAPI document http://h/api\?\*\*\*: Connection refused"):
+        observe_http("http://127.0.0.1:9/x", "http://me:hunter%402@h/api?key=hunter2", timeout_s=5)
+    assert asked == [("http://h/api?key=hunter2", "Basic " + b64encode(b"me:hunter@2").decode())]
+    for broken in ("http://me:1/hunter2@h", "http://me:hunter2/x@h"):
+        with pytest.raises(BadInput, match="no URL or no JSON") as caught:
+            observe_http("http://127.0.0.1:9/x", broken, timeout_s=5)
+        assert "hunter2" not in str(caught.value)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:1/hunter2@127.0.0.1/x",
+        "http://127.0.0.1:hunter2/x",
+        "http://127.0.0.1/a b",
+        "http://",
+        "http://[::1/x",
+    ],
+)
 def test_a_url_that_is_none_is_wrong_usage(url: str) -> None:
     with pytest.raises(BadInput, match="not a URL that can be asked"):
         observe_http(url, None, timeout_s=5)
