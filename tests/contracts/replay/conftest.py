@@ -14,10 +14,13 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from archiver.dev_servers import NatsServer
+from contracts.fixtures.corpus import cases
 from tests.support.servers import require_binary
 
 STREAM = "STAGING_KAIZEN_SCHEDULE"
 SUBJECT = "kaizen.schedule.prepared"
+GOLDEN = sum(1 for _ in cases(f"{SUBJECT}@1", "valid"))
+"""How many messages a replay of the golden fixtures has."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.contracts.conftest import RunContracts
-from tests.contracts.replay.conftest import SUBJECT, Staging
+from tests.contracts.replay.conftest import GOLDEN, SUBJECT, Staging
 from tests.support.emitter import wait_for
 
 CONTRACTS = Path(sys.executable).parent / "contracts"
@@ -25,10 +25,10 @@ def test_ctrl_c_ends_a_replay_and_resume_ends_it_well(rehearsal: Staging, run_co
     (folder,) = Path("replays").iterdir()
     assert replay.returncode == 130
     assert f"broken off; go on with it: contracts replay --resume {folder}" in err
-    assert 3 < len(rehearsal.messages()) < 41
+    assert 3 < len(rehearsal.messages()) < GOLDEN
     assert run_contracts("replay", "staging", "--resume", folder)[0] == 0
     stored = rehearsal.messages()
-    assert [message.headers["Nats-Msg-Id"] for message in stored] == [f"{folder.name}:{n}" for n in range(41)]
+    assert [message.headers["Nats-Msg-Id"] for message in stored] == [f"{folder.name}:{n}" for n in range(GOLDEN)]
     assert {json.loads(message.data)["event"] for message in stored} == {SUBJECT}
 
 
@@ -55,4 +55,4 @@ def test_a_complete_run_sends_nothing_more_and_what_it_came_to_stays(
 
     assert (status, "nothing is left to send" in out) == (0, True)
     assert (folder / "report.json").read_bytes() == report
-    assert len(rehearsal.messages()) == 41
+    assert len(rehearsal.messages()) == GOLDEN

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from contracts.replay.events.capture import parse_capture
-from tests.contracts.replay.conftest import STREAM, SUBJECT, Staging
+from tests.contracts.replay.conftest import GOLDEN, STREAM, SUBJECT, Staging
 from tests.support.payloads import event
 
 PAGE = (Path(__file__).parents[3] / "docs" / "replay.md").read_text("utf-8")
@@ -40,7 +40,7 @@ def test_the_commands_of_the_page_rehearse_a_day_in_staging(rehearsal: Staging) 
         printed.append(done.stdout)
 
     assert len(commands) == 7
-    rewritten, golden, slice_, hard = 3, 41, 3, 3
+    rewritten, golden, slice_, hard = 3, GOLDEN, 3, 3
     stored = rehearsal.messages()
     assert len(stored) == rewritten + golden + slice_ + hard
     assert {json.loads(message.data)["root"] for message in stored[:3]} == {"/srv/staging/kaizen-agentic"}

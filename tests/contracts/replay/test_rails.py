@@ -12,7 +12,7 @@ from nats.js.api import StreamConfig
 from contracts import Capture
 from contracts.replay.plan.messages import REPLAY
 from tests.contracts.conftest import RunContracts
-from tests.contracts.replay.conftest import STREAM, SUBJECT, Staging, configure
+from tests.contracts.replay.conftest import GOLDEN, STREAM, SUBJECT, Staging, configure
 from tests.support.payloads import SPEC_EXAMPLE, event
 
 SECRET = event(session_close=["kaizen-agentic metrics record coach --token hunter2hunter2"])
@@ -136,7 +136,7 @@ def test_subjects_without_a_prefix_look_live(staging: Staging, run_contracts: Ru
     assert not staging.messages()
 
     assert run_contracts("replay", "staging", "--execute", "--yes-this-is-live", "staging")[0] == 0
-    assert len(staging.messages()) == 41
+    assert len(staging.messages()) == GOLDEN
 
 
 def test_a_stream_that_others_publish_to_looks_live(rehearsal: Staging, run_contracts: RunContracts) -> None:
@@ -150,7 +150,7 @@ def test_a_stream_that_others_publish_to_looks_live(rehearsal: Staging, run_cont
     assert run_contracts("replay", "staging", "--execute", "--yes-this-is-live", "production")[0] == 2
     assert len(rehearsal.messages()) == 1
     assert run_contracts("replay", "staging", "--execute", "--yes-this-is-live", "staging")[0] == 0
-    assert len(rehearsal.messages()) == 42
+    assert len(rehearsal.messages()) == GOLDEN + 1
 
 
 def test_one_other_message_among_many_replays_is_found(rehearsal: Staging, run_contracts: RunContracts) -> None:
@@ -216,7 +216,7 @@ def test_a_run_is_resumed_only_where_its_target_still_does_not_look_live(
     assert run_contracts("replay", "staging", "--execute")[0] == 0
     (run,) = Path("replays").iterdir()
     assert run_contracts("replay", "--resume", run)[0] == 0
-    assert len(rehearsal.messages()) == 41
+    assert len(rehearsal.messages()) == GOLDEN
 
     rehearsal.publish(f"staging.{SUBJECT}", b"{}")
 
