@@ -385,11 +385,11 @@ def _asked_by_ci(names: Collection[str]) -> Iterator[_Output]:
 
 def _output(name: str, path: str | None, stream: TextIO, mode: Literal["w", "a"] = "w") -> _Output:
     """Start a report in the file at `path`, or on `stream` where there is none."""
-    from contracts.output import open_output
-
     opened = ExitStack()
     try:
         if path and mode == "w":
+            from contracts.output import open_output
+
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             file = opened.enter_context(open_output(path, replace=True, what=f"the {name} report"))
             stream = TextIOWrapper(file, "utf-8", errors="backslashreplace")

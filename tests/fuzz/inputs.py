@@ -132,9 +132,7 @@ def _change_value(random: Random, payload: Any) -> None:
         case 0 if key is not None:
             del inside[key]
         case 1 if isinstance(inside, dict):
-            inside[random.choice(["x", "", "a/b", "~1", "\x1b[0m", "k" * 300, "event", "bytes"])] = random.choice(
-                _VALUES
-            )
+            inside[random.choice(["x", "", "a/b", "~1", "\x1b[0m", "k" * 300, "event", "bytes"])] = _value(random)
         case 2 if isinstance(inside, dict):
             inside.update({f"k{number}": number for number in range(random.choice([3, 300, 3000]))})
         case 3 if isinstance(inside, list):
