@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contracts.emit.spool import Spool
     from contracts.errors import Exit, NothingChecked, ServerDidNotStart, Unreachable
     from contracts.event import BUNDLE_SOURCE, BundleInfo, spool_name
+    from contracts.model.counted import counted
     from contracts.model.did_you_mean import nearest
     from contracts.model.identity import canonical_json
     from contracts.model.proxies import Proxy, proxy_for
@@ -60,6 +61,7 @@ _HOME = {
     "canonical_json": "model.identity",
     "close_nats": "bus.connection",
     "connect_nats": "bus.connection",
+    "counted": "model.counted",
     "find_program": "bus.child_process",
     "format_rfc3339": "model.rfc3339",
     "listen": "bus.client",
@@ -105,6 +107,7 @@ __all__ = [
     "canonical_json",
     "close_nats",
     "connect_nats",
+    "counted",
     "find_program",
     "format_rfc3339",
     "listen",

@@ -24,6 +24,7 @@ from contracts.toolkit import (
     When,
     close_nats,
     connect_nats,
+    counted,
     format_rfc3339,
     open_output,
     parse_payload,
@@ -158,7 +159,7 @@ async def _show(number: int, output: str | None, *, force: bool, with_payload: b
         click.echo(f"{name:16}{_block(str(value), 16)}")
     if filed.letter is None:
         return
-    kept = f"{len(payload)} bytes are kept"
+    kept = f"{counted(len(payload), 'byte')} {'is' if len(payload) == 1 else 'are'} kept"
     if with_payload:
         click.echo(f"{'payload':16}{kept}:\n\n{_block(payload.decode('utf-8', 'backslashreplace'))}")
     else:

@@ -12,7 +12,7 @@ import click
 
 from archiver.cli.progress import clear, progress
 from archiver.settings import Settings, load_settings
-from contracts.toolkit import Exit, Span, printable
+from contracts.toolkit import Exit, Span, counted, printable
 
 if TYPE_CHECKING:
     from archiver.maintenance.gc import Garbage
@@ -85,4 +85,4 @@ class _Sum:
         self.size_bytes += each.size_bytes
 
     def __str__(self) -> str:
-        return f"{self.objects:,} object{'s' * (self.objects != 1)}, {self.size_bytes:,} bytes"
+        return f"{counted(self.objects, 'object')}, {counted(self.size_bytes, 'byte')}"

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import click
 
+from contracts.toolkit import counted
+
 _BETWEEN_LINES_S = 0.5
 
 
@@ -47,8 +49,8 @@ def clear() -> None:
 def how_far(seen: Run, listing_s: float, reading_s: float) -> str:
     """Describe the progress; `listing_s` and `reading_s` are the seconds that each took so far."""
     if not seen.chosen:
-        return f"{seen.listed:,} objects listed, {_rate(seen.listed, listing_s)}"
-    text = f"{seen.records:,} of {seen.chosen:,} records, {_rate(seen.records, reading_s)}"
+        return f"{counted(seen.listed, 'object')} listed, {_rate(seen.listed, listing_s)}"
+    text = f"{seen.records:,} of {counted(seen.chosen, 'record')}, {_rate(seen.records, reading_s)}"
     left = max(0, seen.chosen - seen.records)
     return f"{text}, {_span(left * reading_s / seen.records)} left" if left and seen.records else text
 

@@ -14,7 +14,7 @@ import click
 from archiver.cli.progress import clear, progress
 from archiver.core.errors import StoreUnavailable
 from archiver.settings import Settings, load_settings
-from contracts.toolkit import Exit, NothingChecked, Span, When, printable
+from contracts.toolkit import Exit, NothingChecked, Span, When, counted, printable
 
 if TYPE_CHECKING:
     from archiver.core.damage import Damage
@@ -95,7 +95,10 @@ class _Report:
         state = f"{self.damage} damaged" if self.damage else "nothing damaged" if stopped else "whole"
         more = "".join(f", {n} {what}" for n, what in ((self.repaired, "repaired"), (self.notes, "to note")) if n)
         more += ", and not all was seen" if stopped else ""
-        click.echo(f"{seen.records:,} records, {seen.blobs:,} blobs, {seen.bytes_read:,} bytes read: {state}{more}")
+        read = ", ".join(
+            (counted(seen.records, "record"), counted(seen.blobs, "blob"), counted(seen.bytes_read, "byte") + " read")
+        )
+        click.echo(f"{read}: {state}{more}")
         if self.selection.sample is not None:
             click.echo(f"a sample; --seed {self.selection.seed} draws it again", err=True)
 

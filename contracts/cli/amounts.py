@@ -110,8 +110,3 @@ class Pair(click.ParamType[tuple[str, str]]):
         if not old or not new:
             self.fail(f"{value!r} is no pair\n  expected OLD=NEW", param, ctx)
         return old, new
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number of things in words: `1 event`, `2,000 events`."""
-    return f"{count:,} {what}" + ("" if count == 1 else "s")

@@ -93,7 +93,7 @@ def check(
             raise NothingChecked(
                 "nothing was checked: the input is empty, expected one JSON payload"
                 + (" a line" if jsonl else "")
-                + "\n  if an emitter wrote to this pipe, it failed before it printed the event: look at its stderr"
+                + "\n  if an emitter wrote to this pipe, it failed before it printed the event: see its standard error"
             )
     return run.status
 

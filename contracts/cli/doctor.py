@@ -14,6 +14,7 @@ import click
 
 from contracts.errors import Exit, Unreachable
 from contracts.fixtures.corpus import cases
+from contracts.model.counted import counted
 from contracts.rules.registry import load_contract, subjects
 
 _EXTRAS: Final = {"nats": "nats", "generate": "hypothesis", "http": "schemathesis", "archiver": "boto3"}
@@ -33,7 +34,9 @@ def doctor(url: str | None) -> Exit:
         for number in versions:
             contract = load_contract(f"{subject}@{number}")
             fixtures = sum(1 for _ in cases(contract.name))
-            click.echo(f"contract {contract.name}: {len(contract.rules)} rules, {fixtures} fixtures")
+            click.echo(
+                f"contract {contract.name}: {counted(len(contract.rules), 'rule')}, {counted(fixtures, 'fixture')}"
+            )
     for extra, module in _EXTRAS.items():
         missing = f"not installed (pip install 'kaizen-event-kit[{extra}]')"
         click.echo(f"extra [{extra}]: {missing if find_spec(module) is None else _version(module)}")

@@ -14,6 +14,7 @@ import click
 
 from contracts.cli.run import LazyGroup
 from contracts.errors import BadInput, Exit
+from contracts.model.counted import counted
 from contracts.output import write_output
 from contracts.rules.registry import Contract, load_contract, subjects
 
@@ -139,8 +140,9 @@ def mutate(name: str | None, *, folder: Path | None) -> Exit:
         for line in _survivors(contract, result, folder):
             click.echo(line)
         killed, survived = sum(result.killed.values()), sum(map(len, result.survivors.values()))
+        rules = f"{len(result.without)} of {counted(len(result.killed), 'rule')}"
         click.echo(
-            f"{killed} of {killed + survived} mutants killed, {len(result.without)} of {len(result.killed)} rules "
+            f"{killed:,} of {counted(killed + survived, 'mutant')} killed, {rules} "
             f"without a mutant: {_percent(result.percent)}\n"
         )
     return Exit.BROKEN if missed else Exit.OK
@@ -189,12 +191,12 @@ _NOT_IN_NAMES = str.maketrans({"/": "-", "[": "", "]": ""})
 @click.command()
 @CONTRACT
 def seal(name: str | None) -> None:
-    """Write the digest of every fixture into SEALS.json, after a person has reviewed them. Refused in CI."""
+    """Write the digest of every fixture into SEALS.json, once they have been reviewed. Refused in CI."""
     from contracts.fixtures.seals import seal as write_seals
 
-    refuse_in_ci("a seal says that somebody has looked at the fixtures")
+    refuse_in_ci("a seal states that the fixtures were reviewed")
     for contract in chosen(name):
-        click.echo(f"{contract.name}: {write_seals(contract.name)} files sealed")
+        click.echo(f"{contract.name}: {counted(write_seals(contract.name), 'file')} sealed")
 
 
 @click.command()
@@ -209,7 +211,8 @@ def verify(name: str | None) -> Exit:
         broken |= bool(found)
         for breach in found:
             click.echo(f"{breach.what}: {contract.name} {breach.name}")
-        click.echo(f"{contract.name}: {len(found)} files differ from their seals" if found else f"{contract.name}: ok")
+        differ = "differs from its seal" if len(found) == 1 else "differ from their seals"
+        click.echo(f"{contract.name}: {counted(len(found), 'file')} {differ}" if found else f"{contract.name}: ok")
     if broken:
         click.echo("  if each difference is meant: contracts fixtures seal", err=True)
     return Exit.BROKEN if broken else Exit.OK

@@ -1,4 +1,4 @@
-"""`contracts fixtures generate`: new payloads, made up."""
+"""`contracts fixtures generate`: random payloads."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _print_valid(made: ModuleType, contract: Contract, count: int, seed: int) ->
 
 
 def _print_invalid(made: ModuleType, contract: Contract, count: int, seed: int) -> list[str]:
-    """Print broken payloads until there are enough, or one is not caught; return the report on that one."""
+    """Print broken payloads until there are enough, or one is not caught; return the message about that one."""
     strategy = made.broken_mutants(contract)
     uncaught: list[Mutant] = []
 
@@ -110,10 +110,10 @@ def _print_invalid(made: ModuleType, contract: Contract, count: int, seed: int) 
 
 def _line(base: dict[str, Any], mutant: Mutant) -> bytes:
     try:
-        told = {"raw": mutant.raw.decode()}
+        raw = {"raw": mutant.raw.decode()}
     except UnicodeDecodeError:
-        told = {"raw_base64": b64encode(mutant.raw).decode()}
-    line = {"breaks": [mutant.rule], "how": mutant.how, **told, "base": base}
+        raw = {"raw_base64": b64encode(mutant.raw).decode()}
+    line = {"breaks": [mutant.rule], "how": mutant.how, **raw, "base": base}
     return json.dumps(line, ensure_ascii=False).encode()
 
 

@@ -12,6 +12,7 @@ import click
 
 from contracts.cli.fixtures import refuse_in_ci
 from contracts.errors import BadInput, Exit, NothingChecked
+from contracts.model.counted import counted
 from contracts.rules.registry import load_contract
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def record(
     """
     from contracts.fixtures.recorder import record as recorded
 
-    refuse_in_ci("a golden event is captured by somebody who looks at it")
+    refuse_in_ci("a golden event must be reviewed when it is captured")
     contract = load_contract(name) if name else None
     emitters = [_emitter(source, trigger, count, timeout, stream) for source in sources]
 
@@ -73,8 +74,8 @@ def _emitter(source: str, trigger: str | None, count: int | None, timeout: float
     from contracts.observe.configured import emitter_of
 
     uri = source if source == "-" or ":" in source else f"file:{source}"
-    told = EmitterConfig(uri=uri, trigger=trigger, count=count, timeout=timeout, stream=stream)
-    return emitter_of(told, os.environ)
+    config = EmitterConfig(uri=uri, trigger=trigger, count=count, timeout=timeout, stream=stream)
+    return emitter_of(config, os.environ)
 
 
 def _record_plain(emitters: list[Emitter], folder: Path, take: Callable[[list[Observation]], Recording]) -> Exit:
@@ -83,18 +84,18 @@ def _record_plain(emitters: list[Emitter], folder: Path, take: Callable[[list[Ob
 
     recording = take([each for emitter in emitters for each in observe(emitter).observations])
     for left_out in recording.left_out:
-        click.echo(f"left out: {left_out}", err=True)
+        click.echo(f"skipped: {left_out}", err=True)
     if not recording.entries:
         raise NothingChecked("there is no event to record\n  expected a JSON object, or one a line")
     new = keep(recording, folder)
     for entry in recording.entries.values():
         click.echo(f"{entry['file']}: {_notes(entry)}")
-    click.echo(f"{new} new, {len(recording.entries) - new} recorded before, {len(recording.left_out)} left out")
+    click.echo(f"{new} new, {len(recording.entries) - new} recorded before, {len(recording.left_out)} skipped")
     return Exit.BROKEN if recording.left_out else Exit.OK
 
 
 def _record_goldens(emitter: Emitter, folder: Path, take: Callable[[list[Observation]], Recording]) -> None:
-    """Run the emitter for each scenario of a folder, and save its output as the scenario's golden event."""
+    """Run the emitter for each scenario of a folder, and make its output the scenario's golden event."""
     from contracts.fixtures.recorder import keep_golden
     from contracts.observe.scenarios import load_scenarios, staged
     from contracts.observe.verify import observe
@@ -105,8 +106,8 @@ def _record_goldens(emitter: Emitter, folder: Path, take: Callable[[list[Observa
         faults = [str(violation) for violation in observed.violations]
         recording = take(list(observed.observations))
         if faults or recording.left_out or len(recording.entries) != 1:
-            told = "; ".join(faults or recording.left_out) or f"{len(recording.entries)} events"
-            raise BadInput(f"cannot record {scenario.name}: expected one event, found {told}")
+            problem = "; ".join(faults or recording.left_out) or counted(len(recording.entries), "event")
+            raise BadInput(f"cannot record {scenario.name}: expected one event, found {problem}")
         keep_golden(recording, scenario.folder)
         (entry,) = recording.entries.values()
         click.echo(f"{scenario.golden_path}: {_notes(entry)}")

@@ -107,7 +107,7 @@ class _Worker:
 
 
 def _serve(function: Callable[[Any], Any], pipe: Connection) -> None:
-    with suppress(EOFError, ConnectionError):  # the parent process has gone
+    with suppress(EOFError, ConnectionError):  # the other side has gone
         while True:
             question = pipe.recv()
             try:

@@ -30,7 +30,7 @@ _UNPACK: Final = {".gz": "gzip -dc", ".zst": "zstd -dc"}
 class Unit(NamedTuple):
     """A payload: a file or one line of it; or, with `lines`, those lines, of which `line` is the first.
 
-    `path` is None for standard input. `is_cut` means that `raw` is only the start of something longer than any payload.
+    `path` is None for standard input. `is_cut` is True where `raw` is only the start of something too long.
     """
 
     file: str
@@ -188,7 +188,7 @@ def _is_of_zstd(error: Exception) -> bool:
 
 
 def _is_json_lines(raw: bytes) -> bool:
-    """Return whether a text can only be JSON Lines: most of its first lines are whole objects."""
+    """Return whether a text can only be JSON Lines: most of its first lines are objects."""
     lines = [line for line in (each.strip() for each in raw.split(b"\n", 200)[:200]) if line]
     objects = sum(line.startswith(b"{") and line.endswith(b"}") for line in lines)
     return objects > 1 and objects * 2 >= len(lines)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from contracts.bus.access import NatsAccess
-from contracts.cli.amounts import When, counted
+from contracts.cli.amounts import When
 from contracts.errors import BadInput, Exit, NothingChecked
+from contracts.model.counted import counted
 from contracts.model.violation import printable
 from contracts.output import open_growing
 

@@ -18,11 +18,12 @@ from typing import Any, Final, NamedTuple
 import click
 
 from contracts.bus.access import NatsAccess
-from contracts.cli.amounts import Pair, Rate, Share, Speed, When, counted
+from contracts.cli.amounts import Pair, Rate, Share, Speed, When
 from contracts.cli.option_groups import GroupedCommand
 from contracts.config.values import find_config
 from contracts.emit.spool import Spool
 from contracts.errors import BadInput, Exit, KitError, NothingChecked
+from contracts.model.counted import counted
 from contracts.model.rfc3339 import format_rfc3339
 from contracts.model.violation import printable
 from contracts.output import write_output
@@ -194,7 +195,7 @@ def _approve(source: str, wanted: Wanted, digest: Digest, live: str | None) -> N
     if digest.refused:
         raise EventsRefused(digest)
     if not digest.messages:
-        why = f": {digest.passed_over:,} events were seen on other subjects" if digest.passed_over else ""
+        why = f": {counted(digest.passed_over, 'event')} on other subjects" if digest.passed_over else ""
         raise NothingChecked(f"there is no event to send{why}")
     refuse_live(wanted.target, inspect_target(wanted.target, digest.subjects), live)
 

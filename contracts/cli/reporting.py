@@ -230,7 +230,7 @@ class Reporting:
         for output in sorted(self._outputs, key=lambda each: not each.is_stdout):
             try:
                 output.close(self.tally)
-            except Exception as error:  # noqa: BLE001 - the other reports must be whole, with any error in this one
+            except Exception as error:  # noqa: BLE001 - the other reports must be whole
                 failures.append(error)
                 self.tally.error = self.tally.error or _reason(error)
         if failures:
@@ -241,8 +241,8 @@ class Reporting:
 def reporting(options: ReportOptions, rules: Collection[str] = ()) -> Iterator[Reporting]:
     """Open the reports of a run; when it ends, judge its waivers and close them.
 
-    `rules` are those that the run checks beside those of its contracts. With any exception inside, a signal
-    included, ends the reports with what was judged and the reason, and is raised again.
+    `rules` are those that the run checks beside those of its contracts. Any exception raised inside, also by
+    a signal, ends the reports with what was judged and the reason, and is raised again.
 
     Raises:
         BadInput: unknown rule, format or waiver entry, or a file that cannot be read or written.
@@ -340,7 +340,7 @@ def _open_reports(reports: tuple[str, ...]) -> tuple[list[_Output], TextIO]:
     paths = [os.path.realpath(path) for _, path in wanted if path is not None]
     for each in paths:
         if paths.count(each) > 1 and not _is_device(each):
-            raise click.UsageError(f"two reports go to {printable(each)}\n  give each a file of its own")
+            raise click.UsageError(f"two reports go to {printable(each)}\n  give each a separate file")
     human = sys.stderr if machines else sys.stdout
     outputs: list[_Output] = []
     try:

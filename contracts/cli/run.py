@@ -118,7 +118,7 @@ def _failed(command: click.Command, error: Exception) -> Exit:
         _complain(f"{command.name}: the working directory was deleted\n  change to one that exists")
         return Exit.USAGE
     if isinstance(error, ModuleNotFoundError) and error.name not in (None, "contracts", "archiver"):
-        extra = "archiver" if command.name == "archiver" else "nats"  # what a base install leaves out
+        extra = "archiver" if command.name == "archiver" else "nats"  # what a base install lacks
         _complain(f"{command.name}: this needs the package {error.name!r}\n  pip install 'kaizen-event-kit[{extra}]'")
         return Exit.USAGE
     import traceback

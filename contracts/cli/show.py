@@ -1,4 +1,4 @@
-"""`contracts list`, `show` and `explain`: the contracts, for people."""
+"""`contracts list`, `show` and `explain`: the contracts for people."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from contracts.rules.registry import Contract, load_contract, subjects
 
 @click.command("list")
 def list_contracts() -> None:
-    """List the contracts: subject, version, owner, and the event's meaning."""
+    """List the contracts: subject, version, owner, number of rules and summary."""
     from contracts.cli.tables import print_table
 
     contracts = [
         load_contract(f"{subject}@{version}") for subject, versions in subjects().items() for version in versions
     ]
     print_table(
-        ("subject", "version", "owner", "rules", "says"),
+        ("subject", "version", "owner", "rules", "summary"),
         ((each.subject, each.version, each.owner, str(len(each.rules)), each.summary) for each in contracts),
     )
 
@@ -36,7 +36,7 @@ def show(subject: str) -> None:
     contract = load_contract(subject)
     click.echo(f"{contract.name}  ({contract.owner})\n{contract.summary}\n")
     print_table(("Field", "Type", "Notes"), ((each.path, each.type, each.notes) for each in contract.fields))
-    click.echo("Rules (`contracts explain RULE` says more)")
+    click.echo("Rules (details: `contracts explain RULE`)")
     print_table(
         ("rule", "severity", "expected"),
         ((each.id, each.severity, each.expected) for each in contract.rules.values()),

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
 
 from contracts.errors import KitError
+from contracts.model.counted import counted
 from contracts.model.violation import key_token, pointer, show
 
 LARGEST_EXACT_INTEGER: Final = 2**53 - 1  # RFC 7493 section 2.2
@@ -137,7 +138,7 @@ def _reasons(raw: bytes, limits: Limits) -> Iterator[Malformation]:
         yield Malformation("payload/encoding", "", wide)
         return
     if len(raw) > limits.payload_bytes:
-        yield Malformation("boundary/size", "", f"{len(raw)} bytes")
+        yield Malformation("boundary/size", "", counted(len(raw), "byte"))
         return
     if raw.startswith(b"\xef\xbb\xbf"):
         yield Malformation("payload/bom", "", "a UTF-8 byte order mark (EF BB BF)")
@@ -149,7 +150,7 @@ def _reasons(raw: bytes, limits: Limits) -> Iterator[Malformation]:
         yield Malformation("payload/encoding", "", f"{octet} at byte {error.start}: {error.reason}")
         return
     if (depth := _depth(text)) > limits.depth:
-        yield Malformation("payload/depth", "", f"{depth} levels")
+        yield Malformation("payload/depth", "", counted(depth, "level"))
         return
     if not text.strip():
         yield Malformation("payload/syntax", "", "white space only" if text else "nothing: 0 bytes")

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from contracts.model.counted import counted
 from contracts.model.secrets import may_be_secret
 
 SHOWN_CHARACTERS = 80
@@ -89,7 +90,7 @@ def show(value: object) -> str:
     """Render a found value for a person: its kind where that helps, cut at 80 characters, no secrets."""
     if isinstance(value, str):
         if may_be_secret(value):
-            return f"a string of {len(value)} characters that may hold a secret (not shown)"
+            return f"a string of {counted(len(value), 'character')} that may hold a secret (not shown)"
         text = repr(value) if len(value) <= SHOWN_CHARACTERS else repr(value[: SHOWN_CHARACTERS - 1]) + "…"
         return text if value else "an empty string"
     if isinstance(value, list | dict):
@@ -102,7 +103,7 @@ def show(value: object) -> str:
 
 def withhold(value: object) -> str:
     """Describe a value without showing any of it."""
-    return f"a value of {len(value)} characters (not shown)" if isinstance(value, str) else show(value)
+    return f"a value of {counted(len(value), 'character')} (not shown)" if isinstance(value, str) else show(value)
 
 
 def resolve(payload: Any, at: str) -> tuple[bool, Any]:

@@ -12,6 +12,7 @@ from string import Formatter
 
 from contracts.emit.process import Finished, run_program
 from contracts.errors import BadInput
+from contracts.model.counted import counted
 from contracts.model.secrets import may_be_secret
 from contracts.model.violation import Violation
 from contracts.observe.observation import Observation, Observed, broken, split_events
@@ -56,7 +57,7 @@ def observe_command(
     if not events and not behaviour:
         behaviour.append(broken("emitter/nothing", f"nothing on standard output{done.stderr_tail()}"))
     if len(events) > 1:
-        behaviour.append(broken("emitter/one-event", f"{len(events)} events"))
+        behaviour.append(broken("emitter/one-event", counted(len(events), "event")))
     return Observed(tuple(Observation(raw, where) for raw in events), tuple(behaviour), started_at, ended_at)
 
 

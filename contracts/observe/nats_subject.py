@@ -25,6 +25,7 @@ from contracts.bus.access import NatsAccess
 from contracts.bus.connection import close_nats, connect_nats, round_trip
 from contracts.bus.stored import get_stored, takes_no_consumer
 from contracts.errors import BadInput, Unreachable
+from contracts.model.counted import counted
 from contracts.model.violation import Violation, resolve
 from contracts.observe.observation import Observation, Observed, broken
 
@@ -189,7 +190,9 @@ class _Seen:
             found = f"{count or 'nothing'} on {watch.subject} within {watch.timeout_s:g} s{others}"
             behaviour.append(broken("emitter/nothing", found, expected=_events(watch.count)))
         elif count > watch.count and triggered:
-            behaviour.append(broken("emitter/one-event", f"{count} events", expected=f"exactly {_events(watch.count)}"))
+            behaviour.append(
+                broken("emitter/one-event", counted(count, "event"), expected=f"exactly {_events(watch.count)}")
+            )
         observations = tuple(
             Observation(
                 raw=message.data,
@@ -348,4 +351,4 @@ _STORED_WITHIN_S = 1.0
 
 
 def _events(count: int) -> str:
-    return "one event" if count == 1 else f"{count} events"
+    return "one event" if count == 1 else counted(count, "event")

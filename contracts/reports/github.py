@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, TextIO
 
-from contracts.model.plural import plural
+from contracts.model.counted import counted
 from contracts.reports.provenance import shown_path
 from contracts.verdict.findings import Finding
 from contracts.verdict.policy import Tally, Verdict
@@ -36,7 +36,7 @@ class GithubReport:
         """Annotate how many findings have no annotation, and why the run could not finish."""
         left = tally.omitted + sum(max(0, count - MOST_OF_A_LEVEL + 1) for count in self._levels.values())
         if left:
-            text = f"{plural(left, 'more finding')} without an annotation; the log and the other reports have them"
+            text = f"{counted(left, 'more finding')} without an annotation; the log and the other reports have them"
             self._output.write(f"::notice title=contracts::{_data(text)}\n")
         if tally.error is not None:
             self._output.write(f"::error title=contracts::{_data(tally.error)}\n")

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from typing import Any, Final, TextIO
 
-from contracts.model.plural import plural
+from contracts.model.counted import counted
 from contracts.model.violation import Severity, printable
 from contracts.reports.provenance import location
 from contracts.verdict.findings import Finding
@@ -36,7 +36,7 @@ class GitlabReport:
             waived = f" (waived by {waiver.owner} until {waiver.expires}: {waiver.reason})" if waiver else ""
             self._write(finding, finding.message + waived, is_waived=waiver is not None)
         for rule, count in verdict.omitted.items():
-            message = f"{plural(count, 'more violation')} of this rule"
+            message = f"{counted(count, 'more violation')} of this rule"
             self._write(last[rule], message, is_waived=rule in verdict.waived_rules)
 
     def close(self, tally: Tally) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TextIO
 
-from contracts.model.plural import plural
+from contracts.model.counted import counted
 from contracts.reports.provenance import shown_path
 from contracts.verdict.findings import Finding
 from contracts.verdict.policy import Tally, Verdict
@@ -35,7 +35,7 @@ class JUnitReport:
         if not verdict.findings:
             self._cases.append(f"{head}/>")
             return
-        omitted = (f"{plural(count, 'more violation')} [{rule}]" for rule, count in verdict.omitted.items())
+        omitted = (f"{counted(count, 'more violation')} [{rule}]" for rule, count in verdict.omitted.items())
         lines = _text("\n".join((*map(_line, verdict.findings), *omitted)))
         if verdict.passes:
             body = f"<system-out>{lines}</system-out>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TextIO
 
-from contracts.model.plural import plural
+from contracts.model.counted import counted
 from contracts.reports.provenance import shown_path
 from contracts.verdict.findings import Finding
 from contracts.verdict.policy import Tally, Verdict
@@ -45,13 +45,13 @@ class MarkdownReport:
         else:
             lines = [f"### contracts: {'broken' if tally.broken else 'ok'}"]
         waived = f", {tally.waived:,} waived" if tally.waived else ""
-        sums = f"{plural(tally.errors, 'error')}, {plural(tally.warnings, 'warning')}{waived}"
-        lines += ["", f"{passed:,} of {plural(tally.payloads, 'payload')} pass: {sums}.", ""]
+        sums = f"{counted(tally.errors, 'error')}, {counted(tally.warnings, 'warning')}{waived}"
+        lines += ["", f"{passed:,} of {counted(tally.payloads, 'payload')} pass: {sums}.", ""]
         if self._rows:
             lines += ["| severity | rule | where | found | expected |", "|---|---|---|---|---|", *self._rows, ""]
         left = tally.errors + tally.warnings + tally.waived - len(self._rows)
         if left > 0:
-            lines += [f"And {plural(left, 'more finding')}; the other reports have them.", ""]
+            lines += [f"And {counted(left, 'more finding')}; the other reports have them.", ""]
         self._output.write("\n".join(lines) + "\n")
 
 

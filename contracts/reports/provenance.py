@@ -55,7 +55,7 @@ def shown_path(path: Path) -> str:
 
 
 class Location(NamedTuple):
-    """A line of a file in the checkout; `is_stand_in` means that the finding itself is about something else."""
+    """A line of a file in the checkout; `is_stand_in` is True where the finding is about something else."""
 
     path: str
     line: int

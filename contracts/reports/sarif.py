@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any, Final, TextIO
 from urllib.parse import quote_from_bytes
 
-from contracts.model.plural import plural
+from contracts.model.counted import counted
 from contracts.model.violation import Rule, Severity
 from contracts.reports.provenance import Location, location, place, tool_version
 from contracts.rules.registry import Contract, load_contract
@@ -57,7 +57,7 @@ class SarifReport:
         if tally.error is not None:
             notifications.append({"level": "error", "message": {"text": tally.error}})
         if left := tally.errors + tally.warnings + tally.waived - len(results):
-            text = f"{plural(left, 'more finding')} of this run left out of this report"
+            text = f"{counted(left, 'more finding')} of this run omitted from this report"
             notifications.append({"level": "warning", "message": {"text": text}})
         if notifications:
             invocation["toolExecutionNotifications"] = notifications

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final, TextIO
 
-from contracts.model.plural import plural
+from contracts.model.counted import counted
 from contracts.model.violation import Severity, printable
 from contracts.verdict.policy import Tally, Verdict
 
@@ -63,16 +63,16 @@ class TextReport:
     def close(self, tally: Tally) -> None:
         """Write what was not shown, by rule, and the sums."""
         if self._others:
-            self._write(f"{plural(self._payloads_left, 'more payload')} with findings, by rule:")
+            self._write(f"{counted(self._payloads_left, 'more payload')} with findings, by rule:")
             for rule, others in sorted(self._others.items(), key=lambda item: -item[1].findings):
-                where = f"{plural(others.findings, 'finding')} in {plural(others.payloads, 'payload')}"
+                where = f"{counted(others.findings, 'finding')} in {counted(others.payloads, 'payload')}"
                 self._write(f"  {rule}: {where}, the first in {others.first}")
         if not tally.payloads:
             return
-        sums = f"{plural(tally.errors, 'error')}, {plural(tally.warnings, 'warning')}"
+        sums = f"{counted(tally.errors, 'error')}, {counted(tally.warnings, 'warning')}"
         if tally.waived:
             sums += f", {tally.waived:,} waived"
-        self._write(f"{tally.payloads - tally.failed:,} of {plural(tally.payloads, 'payload')} pass: {sums}")
+        self._write(f"{tally.payloads - tally.failed:,} of {counted(tally.payloads, 'payload')} pass: {sums}")
 
     def _count(self, verdict: Verdict) -> None:
         self._payloads_left += 1

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from contracts.model.counted import counted
 from contracts.model.did_you_mean import nearest
 from contracts.model.rfc3339 import is_rfc3339
 from contracts.model.secrets import has_url_credentials, is_suspicious, secret_kind
@@ -133,7 +134,7 @@ def _option(value: str, context: Context) -> Iterator[Problem]:
 def _mentions(value: str, context: Context) -> Iterator[Problem]:
     wanted, words = context.other(), context.words(value)
     if wanted is not None and words is not None and wanted not in words:
-        yield Problem(f"a command of {len(words)} words without it", show(wanted))
+        yield Problem(f"a command of {counted(len(words), 'word')} without it", show(wanted))
 
 
 def _known(value: str, context: Context) -> Iterator[Problem]:

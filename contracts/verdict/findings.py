@@ -1,4 +1,4 @@
-"""Findings: what every report is made from. One is one broken rule, where it stands, and how to see it again."""
+"""Findings, from which every report is made: the broken rule, its place, and a command that reproduces it."""
 
 from __future__ import annotations
 

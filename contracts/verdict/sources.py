@@ -1,4 +1,4 @@
-"""What reports and waivers call a payload."""
+"""The names of payloads in reports and waivers."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Waivers: findings that a team has agreed to live with, by whom, why, and until when.
+"""Waivers: findings that a team accepts, with owner, reason and expiry.
 
     [[waivers]]
     rule = "cadence/enum"
     pointer = "/cadence"            # optional: this place only
     source = "payloads/old.json"    # optional: this file only
-    reason = "the old emitter says 'biweekly' until it is switched off"
+    reason = "the old emitter sends 'biweekly' until it is switched off"
     owner = "ops"
     expires = 2026-12-31            # the last day on which it holds
 
-A waiver that has expired, or that covers nothing any more, is an error: the file stays true, or fails.
+A waiver that has expired, or that no longer covers a finding, is an error, so that the file stays true.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OPTIONAL = frozenset({"pointer", "source"})
 class Waiver:
     """One entry of a waiver file. `number` counts from 0; `expires` is the last day on which it holds.
 
-    `line` is where the entry starts in its file, or None where that is unknown.
+    `line` is the first line of the entry in its file, or None where it is not written as a table.
     """
 
     number: int
@@ -68,7 +68,7 @@ class Waiver:
 
 
 class WaiverUse:
-    """Follows which waivers a run uses, and reports at its end which should go."""
+    """Follows which waivers a run uses, and reports at its end which to remove."""
 
     def __init__(self, waivers: tuple[Waiver, ...], policy: Policy, today: date) -> None:
         self._waivers, self._policy, self._today = waivers, policy, today
@@ -105,10 +105,10 @@ class WaiverUse:
 
 
 def parse_waivers(text: str, *, where: str, rules: Collection[str]) -> tuple[Waiver, ...]:
-    """Read a waiver file; `where` is what errors call it, `rules` are the rules that there are.
+    """Read a waiver file; `where` is its name in errors, `rules` are the known rules.
 
     Raises:
-        BadInput: every entry that is incomplete or names no rule, at once.
+        BadInput: incomplete entries and unknown rules, all of them at once.
     """
     document = parse_toml(text, where)
     entries = document.get("waivers", [])
@@ -145,7 +145,7 @@ def _problems(entry: Mapping[str, Any], rules: Collection[str]) -> Iterator[str]
             if not isinstance(value, date) or isinstance(value, datetime):
                 yield f"'expires' is {show(str(value))}; expected a date without quotes or time: expires = 2026-12-31"
         elif value is None and name not in _OPTIONAL:
-            yield f"no {name!r}; who waives a finding says why, who answers for it, and until when"
+            yield f"no {name!r}; a waiver needs a reason, an owner and a date on which it expires"
         elif value is not None and (not isinstance(value, str) or not value.strip()):
             yield f"{name!r} is {show(value)}; expected text"
     rule = entry.get("rule")

@@ -120,7 +120,7 @@ def test_a_sample_can_be_drawn_again(archive: Kit) -> None:
     again = archive.archiver("verify", "--sample", "1", "--seed", seed, status=1, **PLAIN)
 
     assert first.stdout == again.stdout
-    assert b"1 records, 1 blobs" in first.stdout
+    assert b"1 record, 1 blob" in first.stdout
 
 
 NOTHING: list[tuple[list[str], int, str]] = [

@@ -35,7 +35,7 @@ def main() -> int:
             faulthandler.dump_traceback_later(_HANG_S, exit=True)
             try:
                 target(Random(f"{asked.seed} {target.__name__} {number}"), kept.__setitem__)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is what was looked for
+            except Exception as error:  # noqa: BLE001 - any error is a finding
                 _report(error, target.__name__, asked.seed, number, kept)
                 return 1
             finally:

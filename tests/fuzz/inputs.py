@@ -85,7 +85,7 @@ def structured(random: Random, payload: Any = None) -> Any:
 
 
 def as_bytes(random: Random, value: Any) -> bytes:
-    """Serialise in one of the ways in which programs do; what no UTF-8 can say is escaped."""
+    """Serialise in one of the ways in which programs do; lone surrogates stay what they are."""
     if random.random() < 0.3:
         return json.dumps(value, indent=random.choice([0, 1, 2]))[:LIMIT_BYTES].encode()
     return json.dumps(value, ensure_ascii=False)[:LIMIT_BYTES].encode("utf-8", "surrogatepass")[:LIMIT_BYTES]

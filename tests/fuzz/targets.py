@@ -31,7 +31,7 @@ MOST_CPU_S: Final = 3.0
 """A second, and what a loaded machine may add to it."""
 
 Kept = Callable[[str, bytes], None]
-"""Keeps a part of the input under a name, for whoever has to repeat the failure."""
+"""Keeps a part of the input under a name, to repeat a failure."""
 
 
 class Broken(Exception):
@@ -307,7 +307,7 @@ def _read_reports(folder: Path, *, must_exist: bool = False) -> None:
 
 
 def _run(folder: Path, arguments: list[str], secret: str | None, *, stdin: bytes = b"") -> None:
-    """Run `contracts` in this process and in a folder; look at its status, and for the secret in all that it wrote."""
+    """Run `contracts` in this process and in a folder; check its status, and that no output has the secret."""
     streams = {
         name: io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace") for name in ("stdout", "stderr")
     }

@@ -137,8 +137,25 @@ def test_every_problem_is_told_at_once() -> None:
     assert "contracts schema config" in told
 
 
-def test_a_file_that_is_no_toml_is_refused() -> None:
-    assert "contracts.toml is not TOML" in refusal("contract =")
+@pytest.mark.parametrize("text", ["contract =", "timeout = " + "9" * 5000, "x = " + "[" * 5000])
+def test_a_file_that_is_no_toml_is_refused(text: str) -> None:
+    assert "contracts.toml is not TOML" in refusal(text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("name", ["contracts.toml", "waivers.toml"])
+def test_a_byte_order_mark_in_a_toml_file_is_named(
+    encoding: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_contracts: RunContracts
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("good.json").write_bytes(SPEC_EXAMPLE)
+    Path(name).write_bytes(("\ufeff" * (encoding == "utf-16-be") + "# nothing").encode(encoding))
+
+    status, _, err = run_contracts("check", "good.json", *(["--waivers", name] if "waivers" in name else []))
+
+    assert status == 2
+    assert f"{name} starts with a byte order mark (UTF-{encoding[4:6].strip('-')}" in err
+    assert "save it as UTF-8 without BOM" in err
 
 
 def test_variables_that_are_not_set_are_named_all_at_once() -> None:

@@ -253,3 +253,29 @@ def test_a_refusal_holds_no_control_character_of_a_key() -> None:
         parse_payload(b'{"\\u001b[31m\\n": NaN}')
 
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("raw", "found"),
+    [
+        ('{"a": 1}'.encode("utf-16"), "UTF-16 (little-endian), by its byte order mark (FF FE)"),
+        ('{"a": 1}'.encode("utf-16-be"), "UTF-16 (big-endian), without a byte order mark"),
+        ("[1]".encode("utf-16-le"), "UTF-16 (little-endian), without a byte order mark"),
+        ('{"a": 1}'.encode("utf-32"), "UTF-32 (little-endian), by its byte order mark (FF FE 00 00)"),
+        ("[1]".encode("utf-32-be"), "UTF-32 (big-endian), without a byte order mark"),
+        (("[" + "1," * 100_000 + "1]").encode("utf-16"), "UTF-16 (little-endian), by its byte order mark (FF FE)"),
+    ],
+)
+def test_a_wide_encoding_is_named(raw: bytes, found: str) -> None:
+    with pytest.raises(MalformedPayload) as caught:
+        parse_payload(raw)
+
+    assert [(each.rule, each.found) for each in caught.value.malformations] == [("payload/encoding", found)]
+
+
+@pytest.mark.parametrize("raw", [b"\0\0\0\0", b"\0a", b"a\0", b"\0", b"\0\0", b"{}\0\0"])
+def test_zeros_alone_are_no_wide_encoding(raw: bytes) -> None:
+    with pytest.raises(MalformedPayload) as caught:
+        parse_payload(raw)
+
+    assert [each.rule for each in caught.value.malformations] == ["payload/syntax"]

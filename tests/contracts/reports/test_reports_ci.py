@@ -143,7 +143,7 @@ def test_sarif_keeps_the_errors_where_there_are_too_many_results_and_says_how_ma
     assert len(run["results"]) == MOST_RESULTS
     assert sum(each["level"] == "error" for each in run["results"]) == 5
     (notification,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert notification["message"]["text"] == "3 more findings of this run left out of this report"
+    assert notification["message"]["text"] == "3 more findings of this run omitted from this report"
 
 
 @given(HOSTILE_TEXT)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def plural(number: int, noun: str) -> str:
-    """Return the count with its noun: `1 payload`, `2,000 payloads`."""
+def counted(number: int, noun: str) -> str:
+    """Return a number of things in words: `1 event`, `2,000 events`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
