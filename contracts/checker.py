@@ -230,7 +230,11 @@ def _unexpected_key(rule: Rule, place: tuple[str | int, ...], name: str, known: 
 def _wrong_value(rule: Rule, place: tuple[str | int, ...], error: Any, *, is_withheld: bool) -> Violation:
     value, options = error.instance, getattr(error.kind, "options", ())
     near = nearest(value, options) if error.kind.name == "enum" and isinstance(value, str) else None
-    return _violation(rule, pointer(*place), withhold(value) if is_withheld else show(value), near and show(near))
+    if error.kind.name == "maxLength":
+        found = f"a string of {len(value):,} characters"
+    else:
+        found = withhold(value) if is_withheld else show(value)
+    return _violation(rule, pointer(*place), found, near and show(near))
 
 
 def _known_names(schema: Mapping[str, Any], path: str) -> list[str]:

@@ -137,6 +137,12 @@ def _mentions(value: str, context: Context) -> Iterator[Problem]:
         yield Problem(f"a command of {counted(len(words), 'word')} without it", show(wanted))
 
 
+def _known_program(value: str, context: Context) -> Iterator[Problem]:
+    words, programs = context.words(value), context.params["programs"]
+    if words and words[0] not in programs:
+        yield Problem("a command of another program", show(programs[0]))
+
+
 def _known(value: str, context: Context) -> Iterator[Problem]:
     if value not in context.params["values"]:
         near = nearest(value, context.params["values"])
@@ -179,6 +185,7 @@ CHECKS: Final[Mapping[str, tuple[type | tuple[type, ...], Check]]] = {
     "argument": (str, _argument),
     "option": (str, _option),
     "mentions": (str, _mentions),
+    "known-program": (str, _known_program),
     "known": (str, _known),
     "integer-literal": ((int, float), _integer_literal),
     "at-least": ((int, float), _at_least),

@@ -85,6 +85,8 @@ _EXPECTED: Final[Mapping[str, Callable[[Any], str]]] = {
     "format": lambda _value: "an RFC 3339 date-time, such as 2026-06-17T09:00:12Z",
     "minimum": lambda value: f"at least {value}",
     "maximum": lambda value: f"at most {value}",
+    "maxLength": lambda value: f"at most {value:,} characters",
+    "maxItems": lambda value: f"at most {value:,} items",
     "uniqueItems": lambda _value: "each item once",
     "additionalProperties": lambda _value: "only the keys that the contract names",
 }

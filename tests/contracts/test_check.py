@@ -142,7 +142,7 @@ def test_a_consumer_is_still_told_of_secrets_behind_keys_that_it_does_not_know()
 
 def test_every_violation_is_told_at_once_in_the_order_of_the_document() -> None:
     payload = {
-        "session_close": ["ok coach", "a; b coach", "other"],
+        "session_close": ["kaizen-agentic coach", "a; b coach", "other"],
         "colour": "red",
         "bundle": {"format": "md", "bytes": -1, "pointers": ["scope", "workplan", "scope"], "has_memory": "yes"},
         "cadence": "fortnightly",
@@ -155,6 +155,7 @@ def test_every_violation_is_told_at_once_in_the_order_of_the_document() -> None:
     assert found(check(payload)) == [
         ("session_close[]/one-command", "/session_close/1"),
         ("session_close[]/agent", "/session_close/2"),
+        ("session_close[]/program", "/session_close/2"),
         ("payload/additionalProperties", "/colour"),
         ("bundle.format/enum", "/bundle/format"),
         ("bundle.bytes/minimum", "/bundle/bytes"),
@@ -254,7 +255,7 @@ def test_of_each_broken_rule_one_violation_is_listed_whatever_the_others_are() -
     result = check(raw)
 
     assert {each.rule for each in result.violations} >= {"bundle.pointers[]/pattern", "bundle.bytes/minimum"}
-    assert [each.pointer for each in result.violations[:3]] == [f"/bundle/pointers/{number}" for number in (0, 0, 1)]
+    assert [each.pointer for each in result.violations[:3]] == ["/bundle/pointers", *["/bundle/pointers/0"] * 2]
 
 
 def test_malformations_are_counted_beyond_the_limit_too() -> None:
@@ -262,3 +263,22 @@ def test_malformations_are_counted_beyond_the_limit_too() -> None:
 
     assert len(result.violations) == MOST_VIOLATIONS
     assert result.omitted == {"payload/number": 900}
+
+
+@pytest.mark.parametrize(
+    ("command", "rules"),
+    [
+        ("rm -rf / coach", ["session_close[]/program"]),
+        ("kaizen-agentic metrics record coach", []),
+        (
+            "kaizen-agentic metrics record coach --note '" + "Read me first. " * 1500 + "'",
+            ["session_close[]/maxLength"],
+        ),
+    ],
+    ids=["another program", "the usual one", "a README"],
+)
+def test_a_close_command_is_a_short_command_of_a_known_program(command: str, rules: list[str]) -> None:
+    result = check(event(session_close=[command]))
+
+    assert [rule for rule, _ in found(result)] == rules
+    assert result.passes() is ("session_close[]/maxLength" not in rules)

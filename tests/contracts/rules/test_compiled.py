@@ -88,7 +88,10 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     rules = group(load_contract(PREPARED))
 
     for number in range(200):
-        repeated = event(repo=f"repo-{number}", session_close=[f"close coach {number}", "x" * 300 + " coach"])
+        repeated = event(
+            repo=f"repo-{number}",
+            session_close=[f"kaizen-agentic close coach {number}", "kaizen-agentic coach " + "x" * 300],
+        )
         assert all(each.passes(repeated) for each in rules)
 
     remembered = [each._passed for each in rules if hasattr(each, "_passed")]
