@@ -130,8 +130,11 @@ def coverage(name: str | None, *, least_percent: float) -> Exit:
 )
 def mutate(name: str | None, *, folder: Path | None) -> Exit:
     """Break every valid fixture in every single-rule way, and prove that the contract catches each."""
+    from contracts.fixtures.corpus import refuse_installed
     from contracts.fixtures.mutations.score import score
 
+    if folder is not None:
+        refuse_installed(folder)
     missed = False
     for contract in chosen(name):
         result = score(contract)
@@ -191,11 +194,14 @@ _NOT_IN_NAMES = str.maketrans({"/": "-", "[": "", "]": ""})
 @click.command()
 @CONTRACT
 def seal(name: str | None) -> None:
-    """Write the digest of every fixture into SEALS.json, once they have been reviewed. Refused in CI."""
+    """Write the digest of every fixture into SEALS.json, once they have been reviewed. Needs a checkout; refused in CI."""
+    from contracts.fixtures.corpus import ROOT, refuse_installed
     from contracts.fixtures.seals import seal as write_seals
 
+    found = chosen(name)
+    refuse_installed(ROOT)
     refuse_in_ci("a seal states that the fixtures were reviewed")
-    for contract in chosen(name):
+    for contract in found:
         click.echo(f"{contract.name}: {counted(write_seals(contract.name), 'file')} sealed")
 
 

@@ -122,6 +122,28 @@ def test_the_example_that_explain_gives_is_in_the_wheel(installed: Environment, 
     assert "[agent/pattern]" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seal"],
+        ["mutate", "--contract", "kaizen.schedule.archived", "--keep", "FIXTURES"],
+        ["record", "EVENT", "--into", "FIXTURES/kaizen.schedule.prepared/1/valid", "--emitter-version", "1"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_nothing_is_written_into_an_installed_package(words: list[str], installed: Environment, tmp_path: Path) -> None:
+    fixtures = installed.site_packages / "contracts" / "_fixtures"
+    event = fixtures / "kaizen.schedule.prepared" / "1" / "valid" / "spec-example.json"
+    before = _files(fixtures)
+    filled = [word.replace("FIXTURES", str(fixtures)).replace("EVENT", str(event)) for word in words]
+
+    done = installed.run(installed.contracts, "fixtures", *filled, cwd=tmp_path, CI="")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "belongs to an installed package\n  run this in a checkout" in done.stderr
+    assert _files(fixtures) == before
+
+
 def test_a_secret_is_seen_by_the_base_install(installed: Environment, tmp_path: Path) -> None:
     (path,) = (installed.site_packages / "contracts").glob("_fixtures/*prepared/1/invalid/secret-in-environment.json")
 

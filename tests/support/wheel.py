@@ -42,10 +42,12 @@ class Environment:
         (found,) = self.home.glob("lib/python*/site-packages")
         return found
 
-    def run(self, *words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str | Path, cwd: Path, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run a command as somebody who has never heard of the checkout."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        return subprocess.run(words, cwd=cwd, env=inherited, capture_output=True, text=True, check=False, timeout=120)
+        return subprocess.run(
+            words, cwd=cwd, env=inherited | changes, capture_output=True, text=True, check=False, timeout=120
+        )
 
 
 def build_wheel(folder: Path) -> Path:
