@@ -194,7 +194,7 @@ _NOT_IN_NAMES = str.maketrans({"/": "-", "[": "", "]": ""})
 @click.command()
 @CONTRACT
 def seal(name: str | None) -> None:
-    """Write the digest of every fixture into SEALS.json, once they have been reviewed. Needs a checkout; refused in CI."""
+    """Write the digest of every fixture into SEALS.json, once they were reviewed. Needs a checkout; refused in CI."""
     from contracts.fixtures.corpus import ROOT, refuse_installed
     from contracts.fixtures.seals import seal as write_seals
 

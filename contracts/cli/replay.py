@@ -24,7 +24,9 @@ from contracts.config.values import find_config
 from contracts.emit.spool import Spool
 from contracts.errors import BadInput, Exit, KitError, NothingChecked
 from contracts.model.counted import counted
+from contracts.model.records import InvalidRecord, RecordSchema, record_of
 from contracts.model.rfc3339 import format_rfc3339
+from contracts.model.strict_json import Limits
 from contracts.model.violation import printable
 from contracts.output import write_output
 from contracts.replay.events.capture import Found
@@ -289,7 +291,7 @@ def _carry_out(folder: Path, target: Target, *, concurrency: int, await_archived
     """
     if (folder / REPORT).exists():
         click.echo(f"complete  nothing is left to send: see {folder / REPORT}")
-        return Exit.OK if json.loads((folder / REPORT).read_bytes())["passes"] else Exit.BROKEN
+        return Exit.OK if _passes(folder / REPORT) else Exit.BROKEN
     from contracts.cli.tables import print_table
     from contracts.replay.send.run import execute
 
@@ -441,3 +443,13 @@ def _how_long(lasts_s: float, schedule: Schedule) -> str:
     told += [f"jitter {schedule.jitter:.0%}"] if schedule.jitter else []
     told += [f"shuffled by fewer than {schedule.shuffle:,} places"] if schedule.shuffle > 1 else []
     return ", ".join(told)
+
+
+def _passes(report: Path) -> bool:
+    schema = RecordSchema(record_of(passes={"type": "boolean"}), Limits(payload_bytes=1 << 26, depth=64))
+    try:
+        return bool(schema.read(report.read_bytes())["passes"])
+    except OSError as error:
+        raise BadInput(f"cannot read {report}: {error.strerror}") from None
+    except InvalidRecord as error:
+        raise BadInput(f"{report} is not a replay's report: {error}\n  start the replay anew") from None

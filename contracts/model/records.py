@@ -14,9 +14,9 @@ COUNT: Final = {"type": "integer", "minimum": 0, "maximum": LARGEST_EXACT_INTEGE
 DIGEST: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 
 
-def record_of(**properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the schema of an object with these keys, all required; others are ignored, a later version may add some."""
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def record_of(*, optional: Mapping[str, Any] | None = None, **required: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the schema of an object with these keys; others are ignored, a later version may add some."""
+    return {"type": "object", "properties": required | dict(optional or {}), "required": list(required)}
 
 
 class InvalidRecord(ValueError):

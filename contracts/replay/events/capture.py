@@ -136,8 +136,14 @@ def _read(value: Mapping[str, Any], where: str) -> Capture:
         at=None if at is None else parse_rfc3339(at),
         origin=value["origin"] or where,
         headers=headers,
-        scrubbed=tuple((each["pointer"], each["rule"]) for each in value.get("scrubbed", ())),
+        scrubbed=tuple((_text(each["pointer"]), _text(each["rule"])) for each in value.get("scrubbed", ())),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"what was scrubbed is named by a {type(value).__name__}, expected a str")
+    return value
 
 
 _KINDS: Final = {"subject": str, "origin": str, "headers": dict, "event": dict}

@@ -12,9 +12,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from contracts.errors import BadInput
+from contracts.model.records import COUNT, DIGEST, TEXT, InvalidRecord, RecordSchema, record_of
+from contracts.model.strict_json import Limits
 from contracts.model.url import origin
 
 PLAN: Final = "plan.jsonl"
@@ -25,6 +27,8 @@ REPLAY_ORIGIN: Final = "Kaizen-Replay-Origin"
 """Header of every replayed message: where its event was taken from."""
 _SCHEMA: Final = "kaizen.replay.plan/1"
 _HEADER_BYTES: Final = 4096
+_MOST_MESSAGES: Final = 100_000_000  # the journal holds a byte for each
+_LONGEST_LINE_BYTES: Final = 1 << 26  # an event of 8 MiB, each letter escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +120,22 @@ def _sync(folder: Path) -> None:
 
 
 def read_run(folder: Path) -> ReplayRun:
-    """Read the run in a folder's plan.
+    """Read the first line of a folder's plan, which describes its run.
 
     Raises:
         BadInput: there is no plan in it, or not one of this version.
     """
+    path = folder / PLAN
     try:
-        with (folder / PLAN).open("rb") as file:
-            record: dict[str, Any] = json.loads(file.readline())
-        if record.pop("schema") != _SCHEMA:
-            raise BadInput(f"{folder / PLAN} is not a plan of this version\n  start the replay anew")
-        return ReplayRun(**record)
+        with path.open("rb") as file:
+            record = _RUN.read(file.readline(_HEADER_BYTES))
     except OSError as error:
         raise BadInput(
-            f"cannot read {folder / PLAN}: {error.strerror}\n  expected the folder of a run begun with --execute"
+            f"cannot read {path}: {error.strerror}\n  expected the folder of a run begun with --execute"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{folder / PLAN} is not a replay's plan: {type(error).__name__}: {error}") from None
+    except InvalidRecord as error:
+        raise BadInput(f"{path} is not a replay's plan of this version: {error}\n  start the replay anew") from None
+    return ReplayRun(**{name: record[name] for name in ReplayRun.__slots__ if name in record})
 
 
 def read_messages(folder: Path) -> Iterator[Outgoing]:
@@ -145,7 +148,44 @@ def read_messages(folder: Path) -> Iterator[Outgoing]:
         file.readline()
         for index, line in enumerate(file):
             try:
-                record = json.loads(line)
-                yield Outgoing(**record | {"payload": record["payload"].encode()})
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                yield _message(line, index)
+            except InvalidRecord as error:
                 raise BadInput(f"{folder / PLAN}, line {index + 2}, is not a message: {error}") from None
+
+
+def _message(line: bytes, number: int) -> Outgoing:
+    record = _MESSAGE.read(line)
+    if record["number"] != number:
+        raise InvalidRecord(f"/number: found {record['number']}, expected {number}")
+    known = {name: record[name] for name in Outgoing.__slots__ if name in record}
+    return Outgoing(**known | {"number": number, "payload": record["payload"].encode()})
+
+
+_OR_NULL: Final = {"type": ["string", "null"]}
+_SECONDS: Final = {"type": "number", "minimum": 0}
+_RUN: Final = RecordSchema(
+    record_of(
+        schema={"const": _SCHEMA},
+        run_id=TEXT,
+        target=TEXT,
+        url=TEXT,
+        stream=_OR_NULL,
+        messages=COUNT | {"maximum": _MOST_MESSAGES},
+        lasts_s=_SECONDS,
+        created_at=TEXT,
+        optional={"seed": {"type": ["integer", "null"]}},
+    ),
+    Limits(_HEADER_BYTES),
+)
+_MESSAGE: Final = RecordSchema(
+    record_of(
+        number=COUNT,
+        due_s=_SECONDS,
+        subject=TEXT,
+        payload=TEXT,
+        event_key=DIGEST,
+        origin=TEXT,
+        optional={"bundle_from": _OR_NULL},
+    ),
+    Limits(_LONGEST_LINE_BYTES),
+)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import NoneType
 from typing import Any, Final, Self
 
 from contracts.errors import BadInput
@@ -159,7 +160,15 @@ class Journal:
                     break  # cut short when its process was killed
                 try:
                     self._take(json.loads(line))
-                except (ValueError, KeyError, TypeError, IndexError, AttributeError, AssertionError) as error:
+                except (
+                    ValueError,
+                    KeyError,
+                    TypeError,
+                    IndexError,
+                    AttributeError,
+                    AssertionError,
+                    RecursionError,
+                ) as error:
                     raise BadInput(
                         f"{self._path}, line {index + 1}, is damaged: {error}\n"
                         "  what became of the messages is not known; start the replay anew"
@@ -170,11 +179,19 @@ class Journal:
 
     def _take(self, record: dict[str, Any]) -> None:
         if "number" in record:
-            detail, tries = record.get("detail", ""), record.get("tries", 1)
-            self._count(record["number"], Status(record["status"]), detail, tries)
+            number, detail, tries = record["number"], record.get("detail", ""), record.get("tries", 1)
+            _require(type(number) is type(tries) is int and number >= 0 and isinstance(detail, str))
+            self._count(number, Status(record["status"]), detail, tries)
         elif "sending" in record:
+            _require(type(record["sending"]) is int)
             self.sending_below = self.sent_before = record["sending"]
         elif record["schema"] != _SCHEMA or record["run_id"] != self._run.run_id:
             raise ValueError(f"expected a line of run {self._run.run_id}")
         elif not self.is_resumed:
+            _require(type(record["after_sequence"]) in {int, NoneType})
             self.is_resumed, self.after_sequence = True, record["after_sequence"]
+
+
+def _require(is_as_written: bool) -> None:  # noqa: FBT001
+    if not is_as_written:
+        raise TypeError("a field has another type than it was written with")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,16 +19,16 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 MESSAGES = st.lists(
     st.builds(
         Outgoing,
-        number=st.integers(0, 9),
+        number=st.just(0),
         due_s=st.floats(0, 1e6),
         subject=TEXTS,
         payload=TEXTS.map(str.encode),
-        event_key=TEXTS,
+        event_key=st.binary(min_size=32, max_size=32).map(bytes.hex),
         origin=TEXTS,
         bundle_from=st.none() | TEXTS,
     ),
     max_size=4,
-)
+).map(lambda messages: [replace(each, number=number) for number, each in enumerate(messages)])
 
 
 @given(MESSAGES)
