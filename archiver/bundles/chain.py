@@ -1,4 +1,4 @@
-"""Several bundle sources as one: ask them in order, and call a bundle missing only when none has it."""
+"""Several bundle sources as one: ask them in order; a bundle is missing only when none has it."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Sources:
         self._named = named
 
     def open(self, event: PreparedEvent, said: str | None = None) -> AbstractAsyncContextManager[Bundle]:
-        """Open the bundle where it is; the source named `said` is asked first, if it is configured.
+        """Open the bundle where it is; the source named by `said` is asked first; that name may be unknown.
 
         Raises:
-            BundleMissing: no source has it; names all places, and a `said` that is not configured.
+            BundleMissing: no source has it; names all places, and an unknown `said`.
             BundleUnreadable, BundleRefused, SourceUnavailable: what one of them raised, where no other has it.
         """
         (name, source), *others = self._named.items()
         if not others and said in {None, name}:
-            return source.open(event)  # its error describes the only place
+            return source.open(event)  # its error needs no other place beside it
         return self._any(event, said)
 
     async def check(self) -> None:

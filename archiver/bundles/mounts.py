@@ -1,4 +1,4 @@
-"""Is a directory on a disk of this machine? On a network volume that is gone, any access may hang indefinitely."""
+"""Decide whether a directory is on a local disk. On a network volume that is gone, each call on a name may hang."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Place:
         self._is_local, self._looked_up_at = False, -1
 
     async def is_local(self) -> bool:
-        """Return whether the directory and its parents are on disks of this machine; False if unknown."""
+        """Return whether the directory, and the path to it, is on local disks; False where that is not known."""
         mounts = _mounts()
         if mounts is None:
             return False
@@ -63,7 +63,7 @@ def _mounts() -> _Mounts | None:
 def kinds_on_the_way(path: str, table: str) -> set[str]:
     """Return the types of the file systems that are mounted at a path or above it, by a table of proc_pid_mountinfo(5).
 
-    Of all: which of two covers the other the table does not say for certain.
+    Of all of them: the table does not show reliably which of two covers the other.
     """
     kinds = set()
     for line in table.splitlines():

@@ -58,7 +58,7 @@ _NO_STREAM, _WRONG_LAST_SEQUENCE = 10059, 10071  # nats-server, server/errors.js
 
 
 class BundleNotWhole(BundleUnsettled):
-    """The object differs from its metadata: still being written, being replaced, or damaged."""
+    """The object does not match its metadata: still being written, being replaced, or damaged."""
 
     def __init__(self, where: str, why: str) -> None:
         super().__init__(where)
@@ -70,7 +70,7 @@ class BundleNotWhole(BundleUnsettled):
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """An object as its metadata has it: `told` is all of it, `sequence` that of its message."""
+    """An object as its metadata has it: `told` is all of that, `sequence` the message that held it."""
 
     told: Mapping[str, Any]
     sequence: int
@@ -102,7 +102,7 @@ class ObjectStoreSource:
 
         Raises:
             BundleMissing: not there (yet), or deleted.
-            BundleNotWhole: chunks are missing, or size or digest differ from its metadata.
+            BundleNotWhole: chunks are missing, or size or digest do not match its metadata.
             BundleRefused: a link, larger than `max_bytes`, or its metadata is not that of an object.
             BundleUnreadable: NATS refuses to read this object, or reading it takes longer than `whole_s`.
             SourceUnavailable: the bucket does not exist, NATS does not answer, or there is no room for the copy.
@@ -214,7 +214,7 @@ class ObjectStoreSource:
 
 
 async def ensure_object_store(client: Client, bucket: str) -> bool:
-    """Create the bucket if it is missing, and return whether it was; an existing one is not changed.
+    """Create the bucket where it is missing, and return whether that was so; an existing one is not changed.
 
     Raises:
         BusUnavailable: JetStream refuses, in its own words.

@@ -1,6 +1,6 @@
 """BundleSource on a directory where emitters leave bundles, each under the key of its event.
 
-The threat is every program that may write to that directory: perhaps the emitter's whole machine.
+The threat is anyone who can write to that directory, perhaps the emitter's whole machine.
 A link would make us archive, and publish to readers of the bucket, a file that only we may read; a FIFO
 would block a worker indefinitely; a file of endless length would fill memory or the store. So a bundle is opened
 without following links and without waiting, and only a regular file with one name and a bounded size is read.
@@ -53,7 +53,7 @@ _KINDS = {
 }
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.ENOSPC, errno.EDQUOT}
 _GONE = {errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESHUTDOWN, errno.EHOSTDOWN, errno.EHOSTUNREACH}  # FUSE, NFS
-_SMALL_BYTES = 1 << 20  # read whole: 16 messages in progress are 16 MiB
+_SMALL_BYTES = 1 << 20  # read whole: 16 messages take 16 MiB
 
 
 class SpoolSource:

@@ -25,7 +25,7 @@ from contracts.toolkit import REPLAY, Unreachable, publish_stored
 class Filed:
     """One message of the dead-letter stream: its number there, and when the stream took it (aware, in UTC).
 
-    `letter` is None where another program wrote it; `problem` is then what is wrong with it.
+    `letter` is None where the message is no dead letter of this version; `problem` then describes what it is.
     """
 
     number: int
@@ -42,7 +42,7 @@ class DeadLetterMissing(KitError):
         self.number = number
 
     def __str__(self) -> str:
-        return f"there is no dead letter {self.number}; archiver dead list shows those that are there"
+        return f"there is no dead letter {self.number}; archiver dead list shows those that exist"
 
 
 class NotRedriven(KitError):
@@ -69,7 +69,7 @@ class DeadLetters:
         """Bind to the dead-letter stream; create nothing.
 
         Raises:
-            BusUnavailable: it is missing (gives the next step), or NATS does not answer.
+            BusUnavailable: it is missing (with what to do), or NATS does not answer.
         """
         found = cls(client, stream, subject_prefix)
         what = f"find stream {found._letters!r}"
@@ -118,7 +118,7 @@ class DeadLetters:
         beyond, the pipeline finds the event archived. See `DeadLetter.redrive_id`.
 
         Raises:
-            NotRedriven: it must not be published, or its bytes no longer exist; gives the next step.
+            NotRedriven: it must not be published, or its bytes no longer exist; the message has what to do.
             BusUnavailable: NATS does not answer, or does not take it. The dead letter is still there.
         """
         letter = self._ours(filed)
@@ -158,7 +158,7 @@ class DeadLetters:
         letter = filed.letter
         if letter is None:
             raise NotRedriven(filed.number, filed.problem)
-        # The writer of a dead letter chose stream and subject, and the operator may publish anywhere.
+        # Any publisher can write a dead letter with any stream and subject, and the operator may publish anywhere.
         if (letter.stream, letter.subject) != (self._stream, self._prepared):
             about = f"{letter.subject!r} of stream {letter.stream!r}, not {self._prepared!r} of {self._stream!r}"
             hint = "if that is right, set ARCHIVER_STREAM and ARCHIVER_SUBJECT_PREFIX"
@@ -194,7 +194,7 @@ class DeadLetters:
             try:
                 await self._jetstream.delete_msg(self._letters, number)
             except APIError:
-                # For a missing one nats-server 2.15 answers 500 "stream store EOF".
+                # For one that does not exist nats-server 2.15 answers 500 "stream store EOF".
                 with suppress(NotFoundError):
                     await self._jetstream.get_msg(self._letters, number)
                     raise

@@ -40,14 +40,14 @@ class JetStreamInbox:
         self._address = ""
         self._requests = 0
         self.ack_wait_s = ack_wait_s
-        """Seconds of silence after which the server delivers again: the consumer's own setting, not ours."""
+        """Seconds of silence after which the server delivers again: the consumer's own setting."""
 
     @classmethod
     async def bind(cls, client: Client, *, stream: str, consumer: str) -> JetStreamInbox:
         """Bind to a consumer that is there; create nothing.
 
         Raises:
-            BusUnavailable: stream or consumer is missing (gives the next step), or JetStream is off.
+            BusUnavailable: stream or consumer is missing (with what to do), or JetStream is off.
         """
         try:
             found = await client.jetstream().consumer_info(stream, consumer)
@@ -63,7 +63,7 @@ class JetStreamInbox:
         return inbox
 
     async def fetch(self, limit: int, wait_s: float) -> list[JetStreamDelivery]:
-        """See `ports.Inbox.fetch`: all that is waiting; if none is, the first that comes."""
+        """See `ports.Inbox.fetch`: all that is waiting, otherwise the first that arrives."""
         if not self._client.is_connected:
             raise BusUnavailable("deliver messages", "not connected")
         try:
@@ -137,7 +137,7 @@ class JetStreamInbox:
     def _understand(self, status: str, said: str) -> None:
         if status in _NOTHING or said.startswith(_FULL):
             return
-        # 503: nobody listens on the address of a missing consumer; 409: it went while we asked.
+        # 503: nobody listens on the address of a missing consumer; 409: it was deleted during the request.
         if status == "503" or said == "Consumer Deleted":
             raise _not_there(self._stream, self._consumer)
         raise BusUnavailable("deliver messages", f"{status} {said}")

@@ -1,7 +1,7 @@
-"""The streams and the consumer that the archiver needs: compare them with what is needed, and create or change them.
+"""The streams and the consumer that the archiver needs: inspect them, report differences, and create or change them.
 
-Each setting has a reason, the consequence of another choice, which is printed with a difference. Nothing that is
-there is changed without being asked to.
+Each setting has a reason, the consequence of another choice, which is reported with a difference. Existing settings
+are changed on request only.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _STREAM: Final = {
 _CONSUMER: Final = {
     "filter_subject": "the consumer would be handed its own follow-up events",
     "ack_policy": "an event is done when it is archived, not when it is delivered",
-    "deliver_policy": "events published before the consumer was made would be left out",
+    "deliver_policy": "events published before the consumer was made would be skipped",
     "ack_wait": "shorter than an upload takes, and two workers archive one event",
     "max_deliver": "an exhausted message stays in the stream and is never delivered again (nats-server #5564)",
     "backoff": "server-side backoff and delayed retries add up wrongly (nats-server, consumer.go, processNak)",
@@ -133,7 +133,7 @@ async def examine(
 
 
 async def clock_skew_s(client: Client, stream: str) -> float | None:
-    """Return how far the clock of NATS is ahead of ours, in seconds; None where there is no such stream.
+    """Return how far the clock of NATS is ahead of ours, in seconds; None where the stream does not exist.
 
     Raises:
         BusUnavailable: JetStream does not answer.

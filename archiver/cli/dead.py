@@ -44,7 +44,7 @@ def dead() -> None:
     """What could never be archived: events that break the contract, or whose bundle never came.
 
     Each is a letter in the stream KAIZEN_ARCHIVE_DLQ, with its reason and its original bytes, and has the
-    number that `archiver dead list` shows. The content of a dead letter is untrusted, and is escaped when shown.
+    number that `archiver dead list` shows. Its content is untrusted, and is escaped in output.
     """
 
 
@@ -98,7 +98,7 @@ def redrive(
 
     This may be repeated and interrupted at any time: an event is archived once, since its identity is its content. It
     is published under a separate message id, because JetStream would confirm a repeat of the original id without
-    storing it. Exit status 1 means that something was not published.
+    storing it. Exit status 1: something was not published.
     """
     if bool(numbers) == every or (reason and not every):
         raise click.UsageError("expected numbers, or --all, which takes --reason; archiver dead list shows them")

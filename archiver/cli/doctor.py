@@ -1,4 +1,4 @@
-"""`archiver doctor`: compare what exists with what is needed, with the effect of each difference."""
+"""`archiver doctor`: compare what exists with what is needed, and report the consequence of each difference."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _SYNC = Check(
 def doctor(*, as_json: bool) -> Exit:
     """Compare streams, consumer, bucket, store and spool with what is needed, and change nothing.
 
-    Each line is ok, differs, unknown (not visible from here) or failed (not reachable), and shows what
-    was found and, where that is not as wanted, what it leads to. To see what the store does, three objects are
+    Each line is ok, differs, unknown (not visible to a client) or failed (not reachable), with what
+    was found and, where that is not as wanted, its consequence. To see what the store does, three objects are
     written under probe/v1/ and deleted again.
 
-    Exit status 1 means that something differs, 4 that something could not be reached; the rest is printed anyway.
+    Exit status 1: something differs. 4: something could not be reached; the rest is reported anyway.
     """
     settings, access = load_settings(), nats_access()
     checks = {f"bucket {settings.bucket} at {settings.s3.where}": _store(settings)}

@@ -1,4 +1,4 @@
-"""`archiver init`: bucket, streams and consumer; reports what exists, and changes nothing unasked."""
+"""`archiver init`: create bucket, streams and consumer; change existing settings only with --apply."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from contracts.toolkit import Exit, NatsAccess, close_nats, connect_nats
 def init(*, create_bucket: bool, apply: bool) -> Exit:
     """Check the bucket, and create the streams and the consumer where they are missing.
 
-    A difference is reported with its effect, and not changed without --apply. Exit
-    status 1 means that something differs.
+    Settings that differ are reported with their consequence, and changed only with --apply. Exit
+    status 1: something differs.
     """
     settings = load_settings()
     access = nats_access()

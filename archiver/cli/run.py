@@ -53,9 +53,9 @@ def run(*, until_idle: bool, max_wait_s: float | None, keep: bool, workers: int,
 
     With --until-idle it is a job, and always ends: with status 0 once nothing is waiting; with status 4 where the
     consumer or the stream is deleted, or where no event was finished for --max-wait. Events may be waiting for a late
-    bundle, or for a store that is down; the log has the reason and the time, and they stay in the stream.
+    bundle, or for a store that is down; the log has the cause and the remaining time, and they stay in the stream.
 
-    SIGTERM or Ctrl-C: fetches nothing more, finishes its messages within ARCHIVER_GRACE_S, returns the rest to the
+    SIGTERM or Ctrl-C: fetches nothing more, finishes messages in hand within ARCHIVER_GRACE_S, returns the rest to the
     queue, exits 0. A second signal exits 130 at once; nothing is lost, it is delivered again.
 
     With --workers N, N processes do so, each under its own name. One that ends is restarted after 1 to 30 seconds;
@@ -135,7 +135,7 @@ async def _run(
                     release=release,
                 )
                 if "spool" in settings.sources and not await asyncio.to_thread(Path.is_dir, settings.spool or Path()):
-                    log.warning("the spool is not there; events wait until it is mounted", spool=str(settings.spool))
+                    log.warning("the spool does not exist; events wait until it is mounted", spool=str(settings.spool))
                 log.info(
                     "ready", bucket=settings.bucket, store=settings.store, stream=settings.stream, nats=access.place
                 )
@@ -149,7 +149,7 @@ def _report_to(log: FilteringBoundLogger) -> Callable[[Exception], Awaitable[Non
     told: deque[str] = deque(maxlen=1)
 
     async def report(error: Exception) -> None:
-        if str(error) not in told:  # an outage repeats its error with each attempt to reconnect
+        if str(error) not in told:  # an outage repeats itself with each attempt to reconnect
             told.append(str(error))
             log.warning("nats", why=str(error))
 
@@ -164,7 +164,7 @@ def _stopping(again: Callable[[], None] = lambda: None) -> Iterator[asyncio.Even
     def told() -> None:
         if stop.is_set():
             again()
-            os._exit(Exit.INTERRUPTED)  # a second Ctrl-C skips the clean-up; the bus delivers again
+            os._exit(Exit.INTERRUPTED)  # a second signal means no more clean-up; the bus delivers again
         stop.set()
 
     with _at_signals(told):
@@ -219,7 +219,7 @@ def put(file: Path, event_file: Path) -> Exit:
     event = validate(payload, source=str(event_file))
     if isinstance(event, Dead):
         click.echo(f"archiver: {event_file} is not an event that can be archived ({event.reason})", err=True)
-        click.echo(f"  {event.detail}\n  contracts check {event_file} says it in full", err=True)
+        click.echo(f"  {event.detail}\n  for all violations: contracts check {event_file}", err=True)
         return Exit.BROKEN
     asyncio.run(_put(load_settings(), file, event, payload))
     return Exit.OK

@@ -21,7 +21,7 @@ _KEPT_BYTES: Final = 256 * 1024  # four times the contract's limit: a redrive ne
 
 
 def archived_event(reference: Reference, ref_key: str, *, prefix: str) -> bytes:
-    """Build the follow-up event. It is made of the reference alone, so every redelivery builds the same bytes.
+    """Build the follow-up event. It is made of the reference alone, so it is the same at every redelivery.
 
     `prefix` is the part of the bucket that the archive lives in, with a trailing slash, or ''. Source:
     contract kaizen.schedule.archived@1.
@@ -59,7 +59,7 @@ def archived_event(reference: Reference, ref_key: str, *, prefix: str) -> bytes:
 def archived_id(event_key: str, run: str | None = None) -> str:
     """Name the follow-up event's message: a repeat within the stream's window is stored once.
 
-    Of a replay it is the run's own, so that its announcement is never dropped as a repeat of an earlier run's.
+    A replay's id includes its run, so that each run gets its announcement, also of an event that was replayed before.
     """
     return f"archived:{event_key}" + (f":{run}" if run else "")
 

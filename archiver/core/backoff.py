@@ -41,6 +41,6 @@ BACKOFF: Final = {
     Cause.OBJECT_DAMAGED: Backoff(first_s=60, longest_s=300),
     Cause.DEFECT: Backoff(first_s=300, longest_s=300),
 }
-"""By an object that blocks the key: allow time, and retry within five minutes of its removal."""
+"""By cause: give it time, and retry within five minutes of its end."""
 PROBE: Final = Backoff(first_s=1, longest_s=30)
-"""Between two probes of a store that was down."""
+"""Between two probes of the store."""

@@ -27,7 +27,7 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class Breaker:
-    """Counts outcomes; `state` decides what may be fetched."""
+    """Counts outcomes; `state` decides what may be taken."""
 
     state: State = State.CLOSED
     _failures: int = 0

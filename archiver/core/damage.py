@@ -14,7 +14,7 @@ class Kind(NamedTuple):
 
 
 _REWRITE: Final = "archiver verify --repair, while the spool has the bundle; or restore a copy or an older version"
-_BY_HAND: Final = "restore a copy or an older version of the object; its content is known nowhere else"
+_BY_HAND: Final = "restore a copy or an older version of the object; nothing else holds its content"
 _COPY: Final = "archiver verify --repair copies it to where it belongs"
 _OF_A_RECORD: Final = {
     "unreadable": Kind(True, _BY_HAND),

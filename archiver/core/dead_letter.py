@@ -1,4 +1,4 @@
-"""A dead letter, read back: what `announcement.dead_letter` wrote. Any publisher could have written it."""
+"""A dead letter, read back: what `announcement.dead_letter` wrote. Any publisher can write one: do not trust it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DeadLetter:
     replay: str = ""
 
     def is_payload(self, data: bytes) -> bool:
-        """Return whether these are all bytes of the original."""
+        """Return whether these are the bytes of the original, all of them."""
         return len(data) == self.payload_bytes and sha256(data).hexdigest() == self.payload_sha256
 
     @property
@@ -61,7 +61,7 @@ class DeadLetter:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Repo and agent as the payload has them, '' where it has none; untrusted."""
+        """Repo and agent as the payload has them, '' where it has none; not to be trusted."""
         try:
             event = parse_payload(self.payload)
         except MalformedPayload:
@@ -76,7 +76,7 @@ class DeadLetter:
 
 
 class NotADeadLetter(ValueError):
-    """The bytes are not a dead letter of this version; the message gives the reason."""
+    """The bytes are not a dead letter of this version; the message is the reason."""
 
 
 def read_dead_letter(raw: bytes) -> DeadLetter:

@@ -5,7 +5,7 @@ KitError (contracts)                  exit status on the command line
 │   ├── StoreRefuses                  4   somebody has to act first: 401, 403, a certificate, a clock
 │   │   └── BucketMissing             4
 │   └── ObjectUnusable                4   an object under one key blocks its event; the others go on
-│       └── ReferenceDamaged          4   it cannot be right: a worker that has the event rewrites it
+│       └── ReferenceDamaged          4   it cannot be right: a worker that has the event writes it again
 ├── SourceUnavailable                 4   a bundle source fails as a whole: no mount, no file handles
 ├── BusUnavailable                    4   NATS cannot be reached, or did not confirm
 │   ├── ConsumerMissing               4   the stream or the consumer does not exist (any more)
@@ -18,10 +18,10 @@ KitError (contracts)                  exit status on the command line
 │   └── BundleUnsettled               1   it changed while it was read
 ├── BundleRefused                     1   it is there, and must not be read
 ├── DigestMismatch                    1   what came back is not what the key promises
-├── RecordDamaged                     1   a record in the archive is malformed or untrue
+├── RecordDamaged                     1   a record in the archive is no record, or contradicts itself
 └── NotArchived                       1   no reference for what was asked for
 
-`cause` selects the wait after a message met one of them.
+`cause` selects the delay after which a message that met one of them is retried.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class StoreUnavailable(KitError):
 
 
 class StoreRefuses(StoreUnavailable):
-    """The store refuses every request until somebody acts; an immediate retry is no use."""
+    """The store refuses every request until an operator acts; retrying at once is of no use."""
 
     cause = Cause.STORE_REFUSES
 
@@ -221,7 +221,7 @@ class DigestMismatch(KitError):
 
 
 class RecordDamaged(KitError):
-    """A record in the archive is untrue or malformed."""
+    """A record in the archive contradicts itself, or is no record."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(key, why)

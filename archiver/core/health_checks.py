@@ -1,4 +1,4 @@
-"""What was checked, what was found, and its effect; for `archiver init` and `archiver doctor`."""
+"""What was checked, what was found, and its consequence; for `archiver init` and `archiver doctor`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CheckState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. `wanted` and `consequence` are '' where they do not apply.
+    """One thing that was checked. `wanted` and `consequence` may be ''.
 
     `found` is the reason where nothing was found: unknown and failed.
     """
@@ -44,7 +44,7 @@ class Check:
 
 
 def judged(name: str, found: str, wanted: str, consequence: str, *, is_well: bool) -> Check:
-    """Return `ok`, or `differs` with its effect."""
+    """Return `ok`, or `differs` with its consequence."""
     if is_well:
         return Check(CheckState.OK, name, found)
     return Check(CheckState.DIFFERS, name, found, wanted, consequence)
@@ -60,7 +60,7 @@ def span(seconds: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LifecycleRule:
-    """A rule by which the store deletes objects under `prefix`: `expires` is when, '' where only parts are deleted."""
+    """A rule by which the store deletes objects under `prefix`: `expires` is when, '' where only parts go."""
 
     prefix: str
     expires: str
@@ -74,7 +74,7 @@ def versioning_check(found: str) -> Check:
 
 
 def lock_check(found: str) -> Check:
-    """Describe the effect of the bucket's object lock. The operator decides whether it is wanted."""
+    """Describe the consequence of the bucket's object lock. The operator decides whether it is wanted."""
     if found == "off":
         return Check(CheckState.OK, "object lock", found, consequence="whoever may delete can empty the archive")
     if found == "on":
@@ -95,7 +95,7 @@ def lifecycle_checks(rules: Iterable[LifecycleRule], prefix: str) -> Iterator[Ch
         yield judged(f"lifecycle of {folder}", found, "kept", consequence, is_well=not deleting)
     for folder, without in (
         (PROBES, "archiver gc deletes what a worker may not"),
-        (CONFLICTS, "second bundles of an event stay until somebody has looked at them"),
+        (CONFLICTS, "second bundles of an event stay until somebody has inspected them"),
         (REPLAYS, "what replays brought (ARCHIVER_REPLAYS=separate) stays until somebody deletes it"),
     ):
         deleting = [each for each in rules if each.expires and (prefix + folder).startswith(each.prefix)]
@@ -136,7 +136,7 @@ def capability_checks(found: Capabilities) -> Iterator[Check]:
 def clock_check(skew_s: float | None, consequence: str) -> Check:
     """Judge how far another clock is ahead of ours."""
     if skew_s is None:
-        return Check(CheckState.UNKNOWN, "clock", "no answer that tells the time")
+        return Check(CheckState.UNKNOWN, "clock", "no answer with a time")
     side = "ahead of" if skew_s >= 0 else "behind"
     return judged(
         "clock",

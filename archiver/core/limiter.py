@@ -3,7 +3,7 @@
 A message's time is the store's own, and the time it stands in line there. While more at once make the line no
 longer, more gets done: a store that is far away wants many at once. When the line grows, nothing more gets done, and
 half as many wait as well. A few make no line, so what they take is the store's own time: that is how a store that has
-moved further away is distinguished from an overloaded one. Where times leap, only a few run at once.
+moved further away is distinguished from one that is overloaded. Where times leap, a few are all there is at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SLACK_S: Final = 0.02  # a line that nobody minds; and our own event loop's
 class Limiter:
     """Counts times and outcomes; `limit` is how many at once, from 1 to `most`.
 
-    It is judged by rounds: as many messages as there may be at once, or as there are at the start: enough to decide.
+    It is judged by rounds: as many messages as there may be at once, or as there are at the start: enough to judge by.
     """
 
     most: int

@@ -47,7 +47,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A replay, where replays are ignored: done, and nothing was read or stored."""
+    """A replay, where replays are ignored: acknowledged; nothing was checked or stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Several archivers on one NATS: a prefix before every subject, and in the names of the streams that hold them.
 
 With the prefix `staging.` an archiver listens to `staging.kaizen.schedule.prepared`, in the stream
-STAGING_KAIZEN_SCHEDULE. The events still name `kaizen.schedule.prepared`: no contract knows of the prefix.
+STAGING_KAIZEN_SCHEDULE. The events themselves still have `kaizen.schedule.prepared`: no contract knows the prefix.
 """
 
 from __future__ import annotations

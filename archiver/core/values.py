@@ -37,7 +37,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The store's answer to a write: `version_id` where the bucket keeps versions, otherwise None."""
+    """The store's answer to a write: `version_id` where the bucket keeps versions, else None."""
 
     version_id: str | None = None
 

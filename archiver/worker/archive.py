@@ -1,6 +1,6 @@
 """Write into the archive: a bundle as a blob that was read back, an event as a reference to it.
 
-Steps (3) to (6) of the order in `pipeline.py`, for callers that have an event and its bundle.
+Steps (3) to (6) of the order in `pipeline.py`, for a caller that has an event and its bundle.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Archive:
         """Store a bundle under its digest, read it back and hash again: steps (3) to (5).
 
         Raises:
-            StoreUnavailable: nothing is known; the same call may be made again.
+            StoreUnavailable: the outcome is unknown; repeat the call.
             BundleRefused: the store takes no object of this size.
             DigestMismatch: what reads back is wrong, also after it was written once more.
         """
@@ -88,11 +88,11 @@ class Archive:
             if self.create_only:
                 with suppress(
                     KeyTaken
-                ):  # our own lost answer, the same bundle of another event, or damage: (5) finds out
+                ):  # our own lost answer, the same bundle of another event, or damage: (5) decides
                     version_id = await write(self.store.create)  # (4)
             found = await self._read_back(key, size)  # (5)
             if found.digest != digest:
-                # Safe to overwrite: the key is a digest, so any other content under it is wrong.
+                # Safe to overwrite: the key is the digest, so anything else under it is wrong.
                 version_id = await write(self.store.replace)
                 found = await self._read_back(key, size)
                 if found.digest != digest:
@@ -112,7 +112,7 @@ class Archive:
         )
 
     async def write_reference(self, event: PreparedEvent, source: Source, stored: StoredBundle) -> Reference:
-        """Write the reference, or return the existing one: step (6). The first sound one stays.
+        """Write the reference, or return the one that is there: step (6). The first sound one is never replaced.
 
         A second, different bundle for the same event is kept as a blob and recorded as a conflict.
 
@@ -136,7 +136,7 @@ class Archive:
         return first
 
     async def holds(self, key: str) -> bool:
-        """Return whether an object exists."""
+        """Return whether the object exists."""
         return await self.store.holds(key)
 
     async def find(self, event: PreparedEvent) -> Reference | None:
@@ -160,7 +160,7 @@ class Archive:
         is_ours = await self._create(key, raw)
         found = await self._standing(key, record, raw, is_ours=is_ours)
         if found is None:
-            # Safe to overwrite: nobody can use the stored object. Where two workers do so, either record is right.
+            # Safe to overwrite: nobody can use the object. Where two workers do so, either record is right.
             await self.store.replace(key, raw, **_about(raw))
             found = await self._standing(key, record, raw, is_ours=True)
             if found is None:
@@ -181,7 +181,7 @@ class Archive:
             if is_ours or isinstance(error, ReferenceDamaged):
                 return None
             raise
-        # Where create-only is not honoured, another worker's may have replaced it.
+        # Where create-only is not honoured, another worker's may have replaced this one.
         return found if not is_ours or found.archiver != record.archiver else None
 
     async def _create(self, key: str, raw: bytes) -> bool:
@@ -232,7 +232,7 @@ def _about(raw: bytes) -> dict[str, Any]:
 class ReadBack:
     """What is under a key: the digest and size of its unpacked bytes, and how many are stored.
 
-    `digest` is '' where there is no object, or it cannot be unpacked: `why` is the reason.
+    `digest` is '' where there is no object, or where it cannot be unpacked: `why` is the reason.
     """
 
     digest: str = ""
@@ -275,7 +275,7 @@ async def read_whole(store: BlobStore, key: str, limit_bytes: int) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > limit_bytes:
-            raise ObjectUnusable(f"read {key}", f"more than {limit_bytes} bytes, which is not one of ours")
+            raise ObjectUnusable(f"read {key}", f"more than {limit_bytes} bytes, which no archiver wrote")
     return b"".join(chunks)
 
 

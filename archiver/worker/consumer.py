@@ -1,6 +1,6 @@
 """Fetch messages, process each one, and carry out the outcome; until idle, or until stopped.
 
-When stopped, it fetches nothing more, finishes messages in progress within the grace period and returns the rest to the
+When stopped, it fetches nothing more, finishes the messages in hand within the grace period and returns the rest to the
 queue. While the breaker is open it fetches nothing either, and probes the store and the bundle sources.
 A defect met by one message is logged with its traceback and that message retried; the others go on.
 """
@@ -95,7 +95,7 @@ class Consumer:
         keep the consumer busy.
 
         Raises:
-            BusSilent: the bus is connected and answers nothing; messages in progress are returned to the queue.
+            BusSilent: the bus is connected and answers nothing; messages in hand are returned to the queue.
             ConsumerMissing: with `until_idle`, the consumer or its stream was deleted.
             NotAllDone: nothing was finished for `max_wait_s`.
         """
@@ -169,7 +169,7 @@ class Consumer:
             self.breaker.probed(answered=True)
 
     async def _is_idle(self, fetched: Sequence[Delivery] | None) -> bool:
-        """Return whether nothing is waiting; `fetched` is None where fetching failed, which is not idleness."""
+        """Return whether nothing is waiting; `fetched` is None where fetching failed, which is no idleness."""
         try:
             backlog = await self.inbox.backlog()
         except ConsumerMissing:
@@ -206,7 +206,7 @@ class Consumer:
     async def _drain(self, working: set[asyncio.Task[None]]) -> None:
         if not working:
             return
-        self.log.info("finishing what is in hand", messages=len(working), grace_s=self.grace_s)
+        self.log.info("finishing messages in hand", messages=len(working), grace_s=self.grace_s)
         _, late = await asyncio.wait(working, timeout=self.grace_s)
         for task in late:
             task.cancel()
@@ -256,7 +256,7 @@ class Consumer:
             self.health.fine("store")
 
     def _is_its_own(self, sequence: int, outcome: Outcome) -> bool:
-        """Say whether a failure concerns this message alone: it failed before, and others were archived since.
+        """Return whether a failure concerns this message alone: it failed before, and others were archived since.
 
         One key may be refused or broken in a store that works. Its event is retried on its own; counted again and again
         it would open the breaker for all.

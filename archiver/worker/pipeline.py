@@ -49,7 +49,7 @@ from contracts.toolkit import BUNDLE_SOURCE, REPLAY, format_rfc3339
 class Pipeline:
     """The work for one message.
 
-    `deadline_s` is how long to wait for a bundle, in seconds; `release` is whether the source's copy of an archived
+    `deadline_s` is how long a bundle is looked for, in seconds; `release` is whether the source's copy of an archived
     bundle is deleted; `chance` returns a number in [0, 1).
     """
 

@@ -1,6 +1,6 @@
 """What becomes of replayed messages: they are archived like any other, ignored, or archived apart.
 
-Apart means in a separate archive below the bucket's prefix, one for each run, as if it had a bucket to itself:
+Separately means in a part of the archive that is a complete archive, one for each run, as if it had its own bucket:
 nothing there is looked up, verified or swept with the rest, and nothing of the rest is touched. Not the bundle
 either, where emitters leave it: it is found by the event's identity, and may be what the event itself still needs.
 """

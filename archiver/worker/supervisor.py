@@ -1,7 +1,7 @@
-"""Several workers as separate processes, kept running: `archiver run --workers N`.
+"""Several workers as separate processes, kept running: what `archiver run --workers N` is.
 
 A worker is this same command with `--supervised`, which ties it to us by its standard input: that ends when we end,
-however we end, and it then finishes messages in progress, as at SIGTERM. It has its own session, so that Ctrl-C and
+however we end, and it then finishes its messages, as at SIGTERM. It runs in a separate session, so that Ctrl-C and
 a signal to the whole group do not reach it twice.
 """
 
@@ -63,7 +63,7 @@ class Supervisor:
         return max(Exit.INTERRUPTED if status < 0 else status for status in statuses)
 
     def kill(self) -> None:
-        """End every worker at once; their messages in progress are delivered again."""
+        """End every worker at once; their messages are delivered again."""
         for process in self._running:
             with suppress(ProcessLookupError):
                 process.kill()

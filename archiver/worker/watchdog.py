@@ -1,4 +1,4 @@
-"""What to do about a bus that is connected and sends nothing.
+"""What to do about a bus that is connected and does not answer.
 
 Each request for messages is answered, with messages or with its end, so silence means trouble that the
 connection does not show: a subscription that the server lost, a server that hangs. An outage is no stall: the
@@ -30,7 +30,7 @@ class Watchdog:
     _silences: int = 0
 
     def heard(self) -> None:
-        """Note that the bus sent something."""
+        """Note that the bus answered."""
         self._silences = 0
 
     async def silent(self, error: BusSilent) -> None:

@@ -161,7 +161,7 @@ def stop_at_work(kit: Kit, worker: Started) -> None:
     kit.publish(event())
     until(lambda: kit.consumer().num_ack_pending, "taken")
     worker.signal(signal.SIGTERM)
-    worker.wait_for("finishing what is in hand")
+    worker.wait_for("finishing messages in hand")
 
 
 def test_told_to_stop_a_worker_finishes_what_is_in_hand(kit: Kit) -> None:
