@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make test-fast` leaves to `make test`: a test that needs a server, or a pytest of its own."""
     for item in items:
         fixtures, names = set(getattr(item, "fixturenames", ())), vars(getattr(item, "module", item)).keys()
-        if fixtures & _SERVER_FIXTURES or names & _SERVERS or item.path.relative_to(_TESTS).parts[0] in _REAL:
+        if fixtures & _SERVER_FIXTURES or names & _SERVERS or item.path.resolve().relative_to(_TESTS).parts[0] in _REAL:
             item.add_marker(pytest.mark.server)
         if "pytester" in fixtures:
             item.add_marker(pytest.mark.nested)
