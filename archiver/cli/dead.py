@@ -29,6 +29,7 @@ from contracts.toolkit import (
     open_output,
     parse_payload,
     print_table,
+    printable,
     spool_name,
 )
 
@@ -289,7 +290,8 @@ def _record(filed: Filed) -> dict[str, Any]:
     if filed.letter is None:
         return head | {"problem": filed.problem}
     repo, agent = filed.letter.names
-    return head | filed.letter.as_record() | {"repo": repo, "agent": agent}
+    record = filed.letter.as_record() | {"repo": repo, "agent": agent}
+    return head | {name: _shown(value) for name, value in record.items()}
 
 
 def _row(filed: Filed) -> tuple[str, ...]:
@@ -298,12 +300,17 @@ def _row(filed: Filed) -> tuple[str, ...]:
     if letter is None:
         return (*head, "unreadable", "", "", "", "", "")
     told = (letter.reason, letter.subject, f"{letter.stream}#{letter.sequence}", str(letter.deliveries), *letter.names)
-    cells = map(_escaped, told)
+    cells = map(printable, told)
     return (*head, *(each if len(each) <= _LONGEST_CELL else f"{each[:_LONGEST_CELL]}…" for each in cells))
 
 
+def _shown(value: Any) -> Any:
+    """Return what may be shown of a value of a letter: anybody may have published it."""
+    return "\n".join(map(printable, value.split("\n"))) if isinstance(value, str) else value
+
+
 def _escaped(text: str) -> str:
-    """Keep terminals from obeying what was published."""
+    """Keep terminals from obeying a payload that was asked for, whatever else is in it."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 

@@ -11,11 +11,24 @@ from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
+from contracts.toolkit import printable
+
 _ENCODER = json.JSONEncoder(default=repr)  # structlog's renderer makes one for each line
 
 
 def _as_json(_: WrappedLogger, __: str, event: EventDict) -> str:
     return _ENCODER.encode(event)
+
+
+# Keys and digests of our own. Every other text may quote an event, a file name or a server's answer.
+_OURS = frozenset({"event", "event_key", "ref_key", "timestamp", "level", "exception"})
+
+
+def _only_what_may_be_shown(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for name, value in event.items():
+        if name not in _OURS and isinstance(value, str):
+            event[name] = printable(value)
+    return event
 
 
 class _Lasting:
@@ -46,6 +59,7 @@ def open_log(style: str) -> FilteringBoundLogger:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _only_what_may_be_shown,
             *([] if as_text else [tracebacks]),
             renderer,
         ],

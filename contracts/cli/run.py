@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, TextIO
 import click
 
 from contracts.errors import Exit, KitError
+from contracts.model.violation import printable
 
 
 class Group(click.Group):
@@ -93,7 +94,8 @@ def _status(command: click.Command, arguments: list[str] | None) -> int:
             error.show()
         return Exit.USAGE
     except KitError as error:
-        _complain("\n".join((f"{command.name}: {error}", *getattr(error, "__notes__", ()))))
+        text = "\n".join((f"{command.name}: {error}", *getattr(error, "__notes__", ())))
+        _complain("\n".join(map(printable, text.split("\n"))))  # an error may quote a program, a server or an event
         return error.exit_code
     except SystemExit as ended:
         # Where a reader has gone, click muffles the output, rich catches the error, and both exit with 1: "broken".

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from contracts.model.violation import printable
+
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows under headers to standard output.
@@ -19,7 +21,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for header in headers:
         table.add_column(header, no_wrap=True)
-    shown = [[cell if cell.isprintable() else repr(cell) for cell in row] for row in rows]
+    shown = [[printable(cell) for cell in row] for row in rows]
     for row in shown:
         table.add_row(*row)
     console = Console(file=sys.stdout, markup=False, highlight=False)

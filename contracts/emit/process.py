@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from contracts.errors import BadInput
+from contracts.model.violation import printable
 
 _CHUNK_BYTES = 1 << 16
 _STDERR_BYTES = 1 << 16  # what is looked through for secrets; far more than is shown
@@ -36,7 +37,7 @@ class Finished:
     def stderr_tail(self, lines: int = 5) -> str:
         """Render the last lines of standard error for a message."""
         last = self.stderr.splitlines()[-lines:]
-        return "".join(f"\n  | {line[:200]}" for line in last) or "\n  it printed nothing on standard error"
+        return "".join(f"\n  | {printable(line)[:200]}" for line in last) or "\n  it printed nothing on standard error"
 
 
 def run_program(

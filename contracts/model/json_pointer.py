@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
+from contracts.model.secrets import may_be_secret, names_secret
 from contracts.model.violation import key_token, pointer
 
 EVERY_STRING: Final = "**"
@@ -25,7 +27,7 @@ def walk(value: object, place: str = "") -> Iterator[tuple[str, object]]:
 def select(payload: object, at: str) -> Iterator[tuple[str, Any]]:
     """Yield (pointer, value) for each value that `at` selects: a pointer, `/*` for items, `**` for every string."""
     if at == EVERY_STRING:
-        yield from ((place, value) for place, value in walk(payload) if isinstance(value, str))
+        yield from _texts(payload, "", "")
         return
     places = [("", payload)]
     for step in at.split("/")[1:]:
@@ -55,13 +57,41 @@ def values(value: Any, path: Sequence[str]) -> Sequence[Any]:
     return (value,)
 
 
-def strings(value: Any) -> list[str]:
-    """List every string in the order of `walk`, at a tenth of its cost."""
+def strings(value: Any, name: str = "") -> list[str]:
+    """List the texts that `select` yields for `**`, without their pointers and at a tenth of the cost."""
     found = []
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]:
-        kind = type(item)
-        if kind is str:
-            found.append(item)
-        elif kind is dict or kind is list:
-            found += strings(item)
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if _is_secret_key(key):
+                found.append(key)
+            kind = type(item)
+            if kind is str:
+                found.append(f"{key}: {item}" if names_secret(key) else item)
+            elif kind is dict or kind is list:
+                found += strings(item, key)
+    elif isinstance(value, list):
+        for item in value:
+            found += strings(item, name)
+    elif isinstance(value, str):
+        found.append(f"{name}: {value}" if names_secret(name) else value)
     return found
+
+
+def _texts(value: Any, place: str, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield place, f"{name}: {value}" if names_secret(name) else value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            here = place + pointer(key_token(key))
+            if _is_secret_key(key):
+                yield here, key
+            yield from _texts(item, here, key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{place}/{index}", name)
+
+
+@lru_cache(maxsize=1024)
+def _is_secret_key(name: str) -> bool:
+    """Say whether a key holds a secret itself."""
+    return may_be_secret(name)

@@ -87,6 +87,16 @@ def may_be_secret(text: str) -> bool:
     return has_url_credentials(text) or secret_kind(text) is not None
 
 
+@lru_cache(maxsize=1024)
+def names_secret(name: str) -> bool:
+    """Say whether the name promises a secret: `DB_PASS`, `--api-key`, `clientSecret`; not `token_file` or `tokens`."""
+    if not is_suspicious(name):
+        return False
+    from contracts.model.secret_finder import is_telling  # noqa: PLC0415 - compiled on suspicion only
+
+    return is_telling(name)
+
+
 def mask(text: str, mark: str = "***") -> str:
     """Replace each secret and the user part of each URL by a mark; the rest of the text stays."""
     if not (is_suspicious(text) or "@" in text):

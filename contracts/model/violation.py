@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from contracts.model.counted import counted
-from contracts.model.secrets import may_be_secret
+from contracts.model.secrets import mask, may_be_secret
 
 SHOWN_CHARACTERS = 80
 
@@ -74,7 +74,12 @@ def covers(pattern: str, rule: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """Escape what is not printable: line breaks, terminal controls, text direction marks, lone surrogates."""
+    """Return what may be shown of a text, on one line: every way out of both commands uses this function.
+
+    Secrets become ***. Line breaks, terminal controls (C0 and C1), text direction marks, invisible letters and lone
+    surrogates are escaped.
+    """
+    text = mask(text)
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -37,3 +37,16 @@ def test_where_no_terminal_is_each_line_is_one_json_object(capsys: pytest.Captur
 
     [line] = capsys.readouterr().err.splitlines()
     assert json.loads(line).items() >= {"event": "archived", "level": "info", "worker": "w", "bytes": 5}.items()
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_no_log_line_holds_a_secret_or_an_escape_sequence_of_somebody_else(
+    style: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "ghp" + "_" + "a1B2" * 9
+    open_log(style).bind(subject=f"x\x1b[2J\x9b{secret}").warning("retry", why=f"Authorization: Bearer {secret}\u202e")
+
+    line = capsys.readouterr().err
+    assert secret not in line
+    assert not {"\x1b", "\x9b", "\u202e"} & set(line)
+    assert "***" in line

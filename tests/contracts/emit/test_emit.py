@@ -227,3 +227,19 @@ def test_a_disk_that_fills_up_while_spooling_is_said_so_and_leaves_nothing_behin
 
 def test_the_close_commands_of_the_prepare_command_are_passed_on(emit: Any, tmp_path: Path) -> None:
     assert json.loads(emit(write_emitter(tmp_path / "bin"))[1])["session_close"] == CLOSE
+
+
+def test_what_a_program_writes_to_standard_error_is_shown_without_secrets_and_escapes(
+    tmp_path: Path, emit: Any
+) -> None:
+    program = tmp_path / "fails"
+    secret = "ghp" + "_" + "a1B2" * 9
+    program.write_text(f"#!/bin/sh\nprintf 'key {secret} \\033[2J\\302\\233\\n' >&2\nexit 7\n", "utf-8")
+    program.chmod(0o755)
+
+    status, out, err = emit(program)
+
+    assert status == 2
+    assert secret not in out + err
+    assert not {"\x1b", "\x9b"} & set(out + err)
+    assert r"key *** \x1b[2J\x9b" in err

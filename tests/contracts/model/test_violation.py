@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts import load_contract
-from contracts.model.violation import SHOWN_CHARACTERS, pointer, resolve, show
+from contracts.model.violation import SHOWN_CHARACTERS, pointer, printable, resolve, show
 from tests.support.payloads import PREPARED, check, event, found
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -122,7 +122,7 @@ def test_a_violation_is_one_line_without_control_characters(name: str, text: str
 def test_a_key_that_may_be_a_secret_is_refused_but_not_shown() -> None:
     result = check(event(**{"token=hunter2hunter2": 1}))
 
-    assert found(result) == [("payload/additionalProperties", "/…")]
+    assert found(result) == [("payload/additionalProperties", "/…"), ("boundary/secret", "/…")]
     assert "hunter2" not in str(result.violations[0])
 
 
@@ -133,3 +133,48 @@ def test_a_violation_says_what_was_found_what_was_expected_and_where_the_spec_sa
     assert violation.spec == "cadence string daily | weekly | monthly"
     lines = (load_contract(PREPARED).folder / "spec.txt").read_text("utf-8").splitlines()
     assert lines[violation.spec_line - 1] == violation.spec  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain text", "plain text"),
+        ("\x1b[2J\x1b]0;x\x07", r"\x1b[2J\x1b]0;x\x07"),
+        ("\x9b31m\x85", r"\x9b31m\x85"),
+        ("a\u202eb\u2066c\u200b\u2028\ufeff", r"a\u202eb\u2066c\u200b\u2028\ufeff"),
+        ("\ud800", r"\ud800"),
+        ("push --token hunter2-hunter2\x1b[0m", "push --token ***"),
+        ("ghp" + "_" + "a1B2" * 9, "***"),
+        ("https://worsch:hunter2@git.example/x", "https://***@git.example/x"),
+    ],
+    ids=repr,
+)
+def test_what_may_be_shown_has_no_secret_and_no_control_character(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("profile", ["emitter", "consumer"])
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"api_key": "4711abcd"}, "/api_key"),
+        ({"nested": {"dbPassword": "hunter2"}}, "/nested/dbPassword"),
+        ({"secrets": ["hunter2"]}, "/secrets/0"),
+        ({"token=hunter2hunter2": 1}, "/…"),
+        ({"nested": [{"ghp" + "_" + "a1B2" * 9: "x"}]}, "/nested/0/…"),
+    ],
+    ids=["named by its key", "named deeper", "in a list", "in a key", "in a key deeper"],
+)
+def test_a_secret_in_a_key_or_named_by_its_key_is_refused_for_everybody(
+    changes: dict[str, Any], place: str, profile: Any
+) -> None:
+    result = check(event(**changes), profile=profile)
+
+    assert ("boundary/secret", place) in found(result)
+    assert not any(each in str(result.violations) for each in ("4711abcd", "hunter2", "a1B2a1B2"))
+
+
+def test_a_named_value_that_is_no_secret_passes_for_a_consumer() -> None:
+    innocent = {"token": "<token>", "password": "", "api_key": "${API_KEY}", "tokens": "4000", "token_file": "/run/x"}
+
+    assert found(check(event(**innocent), profile="consumer")) == []
