@@ -120,7 +120,7 @@ def test_a_bucket_that_is_not_there_leaves_bundle_and_event_in_the_spool(
     status, out, err = emit("--object-store", "OTHER")
 
     assert (status, out) == (4, "")
-    assert f"cannot reach bucket OTHER of the object store at nats://127.0.0.1:{server.port}: it is not there" in err
+    assert f"cannot reach bucket OTHER of the object store at nats://127.0.0.1:{server.port}: it does not exist" in err
     assert "archiver init" in err
     assert "contracts resend" in err
     assert sorted(path.suffix for path in spool.iterdir()) == [".json", ".md"]
@@ -145,7 +145,7 @@ def test_a_bucket_that_goes_while_the_bundle_is_rendered_announces_nothing(
     status, _, err = emit("--program", program)
 
     assert status == 4
-    assert "it is not there" in err
+    assert "it does not exist" in err
     assert "contracts resend" in err
     assert published(server) == []
     assert sorted(path.suffix for path in spool.iterdir()) == [".json", ".md"]
