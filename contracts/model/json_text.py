@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from contracts.model.violation import pointer, printable
@@ -100,6 +99,8 @@ def _scalar(value: Any, path: list[str | int]) -> str:
     try:
         return _ENCODER.encode(value)
     except ValueError:
+        from decimal import Decimal  # noqa: PLC0415 - 2 ms that nearly no payload needs
+
         return str(Decimal(value))  # which writes integers of any length
     except TypeError:
         raise TypeError(f"found {type(value).__name__}{_at(path)}; expected a JSON value") from None
