@@ -128,6 +128,18 @@ def test_what_a_letter_says_does_not_reach_the_terminal_as_orders(kit: Kit) -> N
     assert r"\x1b[2Jred\nalert\u202e" in dead(kit, "list")
 
 
+def test_a_token_in_a_field_is_in_no_list_and_no_letter_shown_without_its_payload(kit: Kit) -> None:
+    token = "ghp" + "_" + "a1B2" * 9
+    kit.publish(payload_bytes(event(agent=token, repo=f"--token {token}")))
+    ran = kit.archiver("run", "--until-idle")
+
+    assert token.encode() not in ran.stdout + ran.stderr
+    for words in (["list"], ["list", "--json"], ["show", "1"], ["show", "1", "--json"]):
+        said = dead(kit, *words)
+        assert token not in said, words
+        assert "***" in said, words
+
+
 @pytest.mark.parametrize(
     "letter",
     [
