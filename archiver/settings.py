@@ -275,7 +275,7 @@ def shown(settings: Settings) -> Iterator[tuple[str, str, str, str]]:
 def _identity(access: S3Access) -> Iterator[tuple[str, str, str, str]]:
     key_id, token, origin = access.access_key_id, access.session_token, f"environment variable {KEY_ID[0]}"
     if key_id is None:
-        from archiver.stores.s3.boto3_client import AwsChain  # noqa: PLC0415 - 0.3 s of a start
+        from archiver.stores.s3.aws_chain import AwsChain  # noqa: PLC0415 - 0.3 s of a start
 
         chain = AwsChain(access)
         try:

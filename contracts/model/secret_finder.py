@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from contracts.model.secrets import URL_CREDENTIALS
+from contracts.model.url_credentials import URL_CREDENTIALS
 
 
 class Secret(NamedTuple):

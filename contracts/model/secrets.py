@@ -9,13 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# `ssh://git@host` names an account that everybody knows; ssh takes no password from there.
-URL_CREDENTIALS = re.compile(
-    r"(?<![A-Za-z0-9+.-])(?!(?i:git\+)?(?i:ssh)://[^\s/?#@:]+@)[A-Za-z0-9+.-]+://"
-    # A placeholder: ***, <password>, ${PASSWORD}, {{ password }}, %PASSWORD%
-    r"(?!(?:[^\s/?#@:]*:)?(?:\*{3}|<[^\s/?#@>]*>|\$\{?[A-Za-z_]\w*\}?|\{\{?[^\s/?#@}]*\}\}?|%[A-Za-z_]\w*%)@)"
-    r"(?P<value>[^\s/?#@]+)@"
-)
+from contracts.model.url_credentials import URL_CREDENTIALS
 
 # A long word that is not all lower case. The look-behind starts each word once: hostile input costs linear time.
 _LONG_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])(?=[a-z_-]*[0-9A-Z])[A-Za-z0-9_-]{20}")

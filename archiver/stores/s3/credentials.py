@@ -12,7 +12,7 @@ from archiver.stores.s3.sigv4 import Credentials
 
 if TYPE_CHECKING:
     from archiver.stores.s3.access import S3Access
-    from archiver.stores.s3.boto3_client import AwsChain
+    from archiver.stores.s3.aws_chain import AwsChain
 
 _LONGEST_S = 300.0
 _REJECTIONS = {"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired", "InvalidAccessKeyId"}
@@ -69,7 +69,7 @@ class RenewingCredentials:
             is_answered = kept != rejected or self._good_until_s == math.inf or self._resolved_s >= asked_s
             if kept is not None and is_answered:
                 return kept
-            from archiver.stores.s3.boto3_client import AwsChain  # noqa: PLC0415 - botocore costs 0.3 s to import; only who needs it pays
+            from archiver.stores.s3.aws_chain import AwsChain  # noqa: PLC0415 - botocore costs 0.3 s to import; only who needs it pays
 
             self._resolved_s = time.monotonic()
             if self._chain is None or rejected is not None:

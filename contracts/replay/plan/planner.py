@@ -6,13 +6,14 @@ everything to fix. Events that break a boundary rule are always refused.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from contracts.checker import check
 from contracts.event import PreparedEvent, spool_name
@@ -24,8 +25,11 @@ from contracts.replay.events.recorder import BOUNDARY
 from contracts.replay.plan.messages import Outgoing
 from contracts.replay.plan.rewrite import NotRewritable, Rewriting, occurred_at, shift_to
 from contracts.replay.plan.schedule import Schedule, scheduled
-from contracts.replay.target.rails import Target, is_subject
 
+if TYPE_CHECKING:
+    from contracts.replay.target.rails import Target
+
+_SUBJECT: Final = re.compile(r"[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*(?:\.[^\s.*>\x00-\x1f\x7f]+)*")
 _EXAMPLES: Final = 3
 _MOST_ORIGIN: Final = 200
 """Characters of an origin that travel in a header."""
@@ -172,3 +176,8 @@ def matches(pattern: str, subject: str) -> bool:
             return False
         tokens = tokens[: len(wanted)]
     return len(wanted) == len(tokens) and all(one in {"*", other} for one, other in zip(wanted, tokens, strict=True))
+
+
+def is_subject(subject: str) -> bool:
+    """Return whether a message may be published there: no wildcard, no white space, no subject of the server ($)."""
+    return _SUBJECT.fullmatch(subject) is not None and not subject.startswith("_INBOX.")

@@ -17,7 +17,8 @@ from contracts.replay.send.journal import Journal
 from contracts.replay.send.pacer import Pacer
 from contracts.replay.send.report import Archived, ReplayReport
 from contracts.replay.send.sender import Recalled, Sender, SendOutcome, Status
-from contracts.replay.send.webhook import Webhook, WebhookSender
+from contracts.replay.send.webhook import WebhookSender
+from contracts.replay.target.webhook import Webhook
 
 if TYPE_CHECKING:
     from contracts.replay.send.archived import Awaited

@@ -8,44 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from contracts.errors import BadInput, Unreachable
 from contracts.model.proxies import Proxy, proxy_for
-from contracts.model.url import origin
 from contracts.replay.plan.messages import REPLAY, REPLAY_ORIGIN, Outgoing, ReplayRun
 from contracts.replay.send.sender import Recalled, SendOutcome, Settle, Status
+from contracts.replay.target.webhook import Webhook
 
 if TYPE_CHECKING:
     import urllib3
 
 _AGAIN: Final = frozenset({500, 502, 503, 504})
 _TOO_MANY: Final = 429
-_WAITS_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _MOST_BYTES: Final = 1 << 16  # of an answer; a longer one costs its connection
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """Where a webhook is, and the headers that it needs.
-
-    `url` and `headers` may hold credentials: show `place` instead. `timeout_s` is how long it may be silent, in
-    seconds; `waits_s` how long to wait before each further try.
-    """
-
-    url: str = field(repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    timeout_s: float = 10.0
-    waits_s: tuple[float, ...] = _WAITS_S
-
-    @property
-    def place(self) -> str:
-        """Scheme, host and port: path and query of a webhook are often its password."""
-        return origin(self.url)
 
 
 class _Answer:

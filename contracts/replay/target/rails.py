@@ -16,10 +16,9 @@ from contracts.config.values import Config, TargetConfig
 from contracts.errors import BadInput
 from contracts.model.did_you_mean import nearest
 from contracts.replay.plan.messages import ReplayRun
-from contracts.replay.send.webhook import Webhook
+from contracts.replay.target.webhook import Webhook
 
 _PREFIX: Final = re.compile(r"(?:[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*\.)*")
-_SUBJECT: Final = re.compile(r"[^\s.*>$\x00-\x1f\x7f][^\s.*>\x00-\x1f\x7f]*(?:\.[^\s.*>\x00-\x1f\x7f]+)*")
 _FILES: Final = {"creds": "NATS_CREDS", "nkey": "NATS_NKEY_FILE", "ca": "NATS_CA"}
 _SHARED: Final = frozenset({*_FILES.values(), "NATS_CERT", "NATS_KEY", "NATS_INBOX_PREFIX", "NATS_TLS_FIRST"})
 """What a target without a context takes from the environment; passwords and tokens are not among it."""
@@ -79,11 +78,6 @@ def same_target(config: Config, run: ReplayRun, environment: Mapping[str, str]) 
             f" the run was begun to {run.url}, stream {run.stream}\n  begin a new replay"
         )
     return target
-
-
-def is_subject(subject: str) -> bool:
-    """Return whether a message may be published there: no wildcard, no white space, no subject of the server ($)."""
-    return _SUBJECT.fullmatch(subject) is not None and not subject.startswith("_INBOX.")
 
 
 def refuse_live(target: Target, reasons: Iterable[str], meant: str | None) -> None:

@@ -10,8 +10,9 @@ from contracts.bus.access import NatsAccess
 from contracts.config.values import parse_config
 from contracts.errors import BadInput
 from contracts.replay.plan.messages import ReplayRun
-from contracts.replay.send.webhook import Webhook
-from contracts.replay.target.rails import Target, find_target, is_subject, refuse_live, same_target
+from contracts.replay.plan.planner import is_subject
+from contracts.replay.target.rails import Target, find_target, refuse_live, same_target
+from contracts.replay.target.webhook import Webhook
 
 CONFIG = """
 [targets.staging]

@@ -20,7 +20,7 @@ import pytest
 from archiver.core.errors import StoreRefuses, StoreUnavailable
 from archiver.ports import BlobStore
 from archiver.stores.s3.access import S3Access
-from archiver.stores.s3.boto3_client import AwsChain
+from archiver.stores.s3.aws_chain import AwsChain
 from archiver.stores.s3.boto3_store import Boto3Store
 from archiver.stores.s3.control import BucketControl
 from archiver.stores.s3.credentials import RenewingCredentials, may_be_rejected

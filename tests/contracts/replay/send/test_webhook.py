@@ -19,7 +19,7 @@ from contracts.errors import BadInput, Exit, Unreachable
 from contracts.replay.send.journal import JOURNAL
 from contracts.replay.send.report import ReplayReport
 from contracts.replay.send.run import execute
-from contracts.replay.send.webhook import Webhook
+from contracts.replay.target.webhook import Webhook
 from tests.contracts.replay.send.runs import RUN_ID, outcomes, write_plan
 
 WAITS_S = (0.02, 0.02, 0.02)
