@@ -37,7 +37,7 @@ def _usable_settings() -> Iterator[None]:
 
 
 def s3_client(access: S3Access, *, sign_bodies: bool = True) -> S3Client:
-    """Make a client that reads nothing but `access`, tries once, and sends no checksum of its own.
+    """Make a client that reads nothing but `access`, tries once, and adds no checksum.
 
     A refusal of the credentials is not a failure as long as others exist: the call is then made again with them.
 
