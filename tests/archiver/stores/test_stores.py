@@ -113,7 +113,7 @@ def test_metadata_and_content_type_are_stored_as_given(s3_access: S3Access, s3_s
         aws_access_key_id=s3_server.access_key,
         aws_secret_access_key=s3_server.secret_key,
     )
-    answer = client.head_object(Bucket=s3_server.bucket, Key=f"{s3_access.prefix}/{HARD_KEYS[0]}")
+    answer = client.head_object(Bucket=s3_server.bucket, Key=f"{s3_access.prefix}{HARD_KEYS[0]}")
     client.close()
     assert answer["ContentType"] == MARKDOWN
     assert answer["Metadata"] == {"content-sha256": "9db0b3f3ac4a22292b9618e9afc4a155fd46e390ce2eb34fd20d97e80a2f8695"}

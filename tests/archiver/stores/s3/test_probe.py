@@ -68,8 +68,8 @@ def left_behind(server: S3Server, prefix: str) -> list[str]:
         aws_secret_access_key=server.secret_key,
     )
     with closing(client):
-        listed = client.list_objects_v2(Bucket=server.bucket, Prefix=f"{prefix}/").get("Contents", [])
-    return [each["Key"].removeprefix(f"{prefix}/") for each in listed]
+        listed = client.list_objects_v2(Bucket=server.bucket, Prefix=prefix).get("Contents", [])
+    return [each["Key"].removeprefix(prefix) for each in listed]
 
 
 def test_a_store_that_does_it_all_is_seen_to_and_is_left_as_it_was(s3_server: S3Server, s3_access: S3Access) -> None:
