@@ -15,8 +15,11 @@ help: ## Show this list
 demo: $(READY) ## Run the main job end to end on real servers, then stop them
 	@$(BIN)/python -m tests.e2e.demo
 
-test: $(READY) ## Run every test, real nats-server and real S3 server included
-	@$(BIN)/python -m pytest -n 3 --dist worksteal
+test: $(READY) ## Run the tests, real nats-server and real S3 server included; faults and slow tests have targets of their own
+	@$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow and not slow_fault" --ignore=tests/faults
+
+test-slow: $(READY) ## Run the tests that take seconds of CPU: mutants of order and corpus, wheel, races with gc
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore=tests/faults
 
 test-fast: $(READY) ## Run the tests that need no server and no pytest of their own (about a minute)
 	@HYPOTHESIS_PROFILE=fast $(BIN)/python -m pytest -n 2 --dist worksteal -m "not server and not nested and not slow and not slow_fault"
@@ -85,4 +88,4 @@ $(READY): pyproject.toml
 	        echo "      Once that is fixed, run the same command again; 'make clean' starts over." >&2; exit 2; }
 	@touch $(READY)
 
-.PHONY: help demo secrets test test-fast test-pythons coverage corpus lint types bench bench-compare faults storm clean fuzz
+.PHONY: help demo secrets test test-slow test-fast test-pythons coverage corpus lint types bench bench-compare faults storm clean fuzz

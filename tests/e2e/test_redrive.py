@@ -84,7 +84,7 @@ def archived_once(kit: Kit) -> None:
     assert kit.is_drained()
 
 
-def test_within_the_window_where_the_original_id_would_be_swallowed_the_event_is_archived(dead_kit: Kit) -> None:
+def test_a_redrive_within_the_duplicate_window_is_archived(dead_kit: Kit) -> None:
     assert confirmed_as_repeat(dead_kit, prepared().key), "or this test shows nothing"
 
     out, _ = redrive(dead_kit, "1")
@@ -260,7 +260,7 @@ def test_what_can_never_be_archived_is_redriven_only_by_force(broken_kit: Kit) -
     assert redrive(broken_kit, "1", "--force")[0] == "dead letter 1: published again as #2\n"
 
 
-def test_a_corrected_copy_is_archived_with_the_originals_bundle_and_the_original_stays(broken_kit: Kit) -> None:
+def test_a_corrected_copy_is_archived_with_its_bundle_and_the_original_stays(broken_kit: Kit) -> None:
     corrected = broken_kit.home / "corrected.json"
     corrected.write_bytes(payload_bytes(event()))
 
@@ -318,7 +318,7 @@ def test_a_stream_that_was_made_anew_swallows_no_dead_letter(kit: Kit) -> None:
     assert [base64.b64decode(each["payload_b64"]) for each in kit.letters()] == [first, second]
 
 
-def test_a_dead_letter_that_was_dropped_is_written_again_before_its_event_is_terminated(kit: Kit) -> None:
+def test_a_dropped_dead_letter_is_rewritten_before_its_event_is_terminated(kit: Kit) -> None:
     kit.publish(b"not JSON")
 
     async def steps(client: Client) -> None:

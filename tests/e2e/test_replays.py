@@ -35,7 +35,7 @@ def announced(kit: Kit) -> list[tuple[str | None, str]]:
     return kit.on_the_bus(steps)
 
 
-def test_a_replay_is_archived_like_any_other_event_and_its_announcement_names_the_run(kit: Kit) -> None:
+def test_a_replay_is_archived_as_usual_and_its_announcement_names_the_run(kit: Kit) -> None:
     this = prepared()
     kit.publish(event())
     kit.archiver("run", "--until-idle")
@@ -65,7 +65,7 @@ def test_ignored_replays_are_acknowledged_and_counted_and_leave_no_trace(kit: Ki
     assert kit.is_drained()
 
 
-def test_replays_that_are_kept_apart_are_an_archive_of_their_own_that_the_real_one_does_not_see(kit: Kit) -> None:
+def test_separate_replays_are_an_archive_that_the_live_one_does_not_see(kit: Kit) -> None:
     separate = {"ARCHIVER_REPLAYS": "separate"}
     kit.publish(event())
     kit.archiver("run", "--until-idle", **separate)
@@ -91,7 +91,7 @@ def test_replays_that_are_kept_apart_are_an_archive_of_their_own_that_the_real_o
     assert len(list((kit.home / "spool").iterdir())) == 3, "they may be what the events themselves still need"
 
 
-def test_a_dead_letter_of_a_replay_says_so_and_is_redriven_as_one_even_after_the_stream_has_forgotten_it(
+def test_a_replays_dead_letter_is_redriven_as_a_replay_even_after_the_stream_lost_it(
     kit: Kit,
 ) -> None:
     replay(kit, event(), bundle=None)

@@ -31,9 +31,7 @@ def test_staging_has_streams_of_its_own_beside_those_of_the_live_archiver(kit: K
     staging.archiver("init")
 
 
-def test_an_event_of_staging_is_archived_and_announced_there_and_still_keeps_its_contract(
-    kit: Kit, staging: Kit
-) -> None:
+def test_a_staging_event_is_archived_and_announced_there_and_keeps_its_contract(kit: Kit, staging: Kit) -> None:
     this = staging.publish(event())
 
     staging.archiver("run", "--until-idle")

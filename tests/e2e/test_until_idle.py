@@ -47,7 +47,7 @@ def test_a_job_that_waits_for_a_bundle_says_so_and_ends_within_its_limit(kit: Ki
     assert not kit.is_drained(), "it is still in the stream"
 
 
-def test_a_dead_letter_that_is_redriven_without_its_bundle_does_not_hold_a_job_for_ever(kit: Kit) -> None:
+def test_a_redriven_dead_letter_without_its_bundle_does_not_hold_a_job(kit: Kit) -> None:
     kit.publish(event(), bundle=None)
     kit.archiver("run", "--until-idle", ARCHIVER_BUNDLE_DEADLINE_S="0")
     kit.archiver("dead", "redrive", "--all")

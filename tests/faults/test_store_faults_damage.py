@@ -171,7 +171,7 @@ def test_a_key_that_somebody_else_has_written_is_put_right(rig: Rig, link: HttpP
 
 @every_driver
 @fault(19, "If-None-Match removed, from the start; a worker killed; repeats", "found by the probe; one reference each")
-def test_a_store_that_ignores_conditions_is_told_by_the_probe_and_gets_one_reference_each(
+def test_the_probe_finds_a_store_that_ignores_conditions_one_reference_each(
     rig: Rig, link: HttpProxy, driver: str
 ) -> None:
     link.fault = StripHeader("If-None-Match", signer(rig), header="If-None-Match")

@@ -42,9 +42,7 @@ class Line(HttpFault):
             self.asking.discard(this)
 
 
-def test_a_store_with_a_line_is_asked_for_less_within_ten_seconds_and_for_more_when_it_is_gone(
-    rig: Rig, link: HttpProxy
-) -> None:
+def test_a_queueing_store_gets_less_within_ten_seconds_and_more_once_it_recovers(rig: Rig, link: HttpProxy) -> None:
     far = link.fault = Line(takes_s=0.1)
     rig.emit_many(600)
     worker = rig.worker(ARCHIVER_SLOTS=str(SLOTS))

@@ -91,3 +91,9 @@ def test_every_dependency_and_every_ignored_rule_has_its_reason_beside_it() -> N
 def test_public_names_are_what_the_package_hands_out() -> None:
     for name in contracts.__all__:
         assert getattr(getattr(contracts, name), "__name__", name) == name  # a constant has none
+
+
+def test_the_name_of_a_test_has_at_most_80_characters() -> None:
+    names = re.findall(r"def (test_\w+)", "\n".join(path.read_text("utf-8") for path in ROOT.glob("tests/**/*.py")))
+
+    assert [name for name in names if len(name) > 80] == []

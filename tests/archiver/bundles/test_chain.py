@@ -68,7 +68,7 @@ def opened(first: Exception | None, second: Exception | None, said: str | None =
         ("", ["spool", "has spool"]),
     ],
 )
-def test_the_source_that_the_event_names_is_asked_first_and_else_they_are_asked_in_order(
+def test_the_source_named_by_the_event_is_asked_first_then_the_others_in_order(
     said: str | None, asked: list[str]
 ) -> None:
     assert opened(None, None, said) == asked
@@ -94,7 +94,7 @@ def test_what_one_source_lacks_another_may_have(failure: Exception, said: str | 
     ],
     ids=lambda each: type(each).__name__,
 )
-def test_a_bundle_is_not_called_missing_while_a_source_that_may_have_it_says_otherwise(
+def test_a_bundle_is_not_missing_while_one_source_that_may_have_it_fails(
     first: Exception, second: Exception, gravest: Exception
 ) -> None:
     with pytest.raises(type(gravest)) as raised:

@@ -252,7 +252,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, call: str, error: OSError, *, is_it
 
 @pytest.mark.parametrize(("code", "kind"), ERRORS, ids=[code for code, _ in ERRORS])
 @pytest.mark.parametrize("call", ["open", "read"])
-def test_an_error_of_one_file_is_its_bundles_trouble_and_one_of_the_machine_the_spools(
+def test_an_error_of_one_file_is_its_bundles_and_one_of_the_machine_the_spools(
     bundle: Path, monkeypatch: pytest.MonkeyPatch, code: str, kind: type[Exception], call: str
 ) -> None:
     bundle.write_bytes(b"# Coach\n")

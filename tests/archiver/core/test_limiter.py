@@ -110,7 +110,7 @@ def test_a_store_with_a_line_is_kept_busy_and_its_line_short(seed: int) -> None:
 
 
 @seeds
-def test_a_store_that_slows_down_gets_fewer_within_ten_seconds_and_many_again_when_it_has_recovered(seed: int) -> None:
+def test_a_slow_store_gets_fewer_within_ten_seconds_and_many_once_it_recovers(seed: int) -> None:
     world = World(64, seed=seed)
     world.run(NEARBY, 5)
     assert world.limiter.limit >= 48
@@ -135,7 +135,7 @@ def test_a_store_that_moves_further_away_has_all_of_them_again_within_ten_second
 
 
 @seeds
-def test_a_store_that_moves_very_far_away_has_all_of_them_again_after_six_of_its_own_times(seed: int) -> None:
+def test_a_store_that_moves_far_away_has_all_slots_again_after_six_round_trips(seed: int) -> None:
     world = World(32, seed=seed)
     world.run(NEARBY, 5)
 
@@ -143,9 +143,7 @@ def test_a_store_that_moves_very_far_away_has_all_of_them_again_after_six_of_its
 
 
 @given(st.integers(1, 256), st.integers(0, 100))
-def test_after_failures_a_store_that_works_gets_all_of_them_back_within_a_known_number_of_messages(
-    most: int, failures: int
-) -> None:
+def test_after_failures_all_slots_return_within_a_known_number_of_messages(most: int, failures: int) -> None:
     world = World(most)
     world.fail(failures)
 

@@ -132,7 +132,7 @@ def test_in_whatever_order_they_come_the_blob_is_there_in_the_end(order: list[in
 
 @pytest.mark.parametrize("at", range(14))
 @pytest.mark.parametrize("length", range(1, 14))
-def test_a_worker_that_does_any_stretch_of_its_work_at_any_moment_of_gc_loses_nothing(at: int, length: int) -> None:
+def test_a_worker_active_at_any_moment_of_gc_loses_nothing(at: int, length: int) -> None:
     house = race([GC] * at + [WORKER] * length + [GC] * 20)
 
     assert found_in(house) == []

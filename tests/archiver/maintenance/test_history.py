@@ -105,7 +105,7 @@ def test_only_what_may_be_chosen_is_read() -> None:
     assert house.journal.count("read refs") == 1
 
 
-def test_what_is_no_reference_or_lies_where_another_belongs_is_told_and_the_rest_is_found() -> None:
+def test_invalid_or_misplaced_references_are_reported_and_the_rest_is_found() -> None:
     house = archive_of(*EVENTS)
     astray, twice = "refs/v1/notes.txt", ref_key(EVENTS[0]).replace("repo=b", "repo=z")
     house.store.objects[astray] = b"not a record"

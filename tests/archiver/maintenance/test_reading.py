@@ -103,7 +103,7 @@ def test_a_list_of_one_day_does_not_read_the_references_of_earlier_ones() -> Non
     ],
     ids=lambda value: repr(value[:24]),
 )
-def test_an_object_among_the_references_that_is_none_is_named_and_the_others_are_listed(body: bytes, why: str) -> None:
+def test_an_object_that_is_no_reference_is_named_and_the_others_are_listed(body: bytes, why: str) -> None:
     house, stray = archive_of(EVENTS[0]), f"{REFERENCES}repo=alpha/agent=coach/date=2026-06-15/stray.json"
     if body.startswith(b'"event"'):  # a record all the same
         record = json.loads(house.store.objects[ref_key(EVENTS[0])])

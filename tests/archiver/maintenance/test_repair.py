@@ -87,7 +87,7 @@ def test_where_the_right_bytes_are_nowhere_the_damage_stays_and_is_told(spoil: A
     assert house.store.objects[BLOB_KEYS[0]] in (b"damaged", BUNDLES[0][:-1])
 
 
-def test_a_misplaced_reference_is_copied_to_where_its_event_belongs_and_the_other_stays() -> None:
+def test_a_misplaced_reference_is_copied_to_its_place_and_the_original_stays() -> None:
     house = archive()
     stray = f"{REFERENCES}stray.json"
     moved(house, REFERENCE_KEYS[0], stray)

@@ -178,7 +178,7 @@ def test_a_worker_that_reads_back_a_damaged_frame_writes_it_again(body: bytes) -
     assert damages(house) == []
 
 
-def test_a_small_blob_that_holds_more_than_it_may_is_given_up_on_before_it_fills_the_disk() -> None:
+def test_a_small_blob_that_unpacks_too_large_is_stopped_before_it_fills_the_disk() -> None:
     unpacker = Unpacker(BLOB, limit_bytes=1 << 20)
 
     with pytest.raises(NotUnpackable, match="more than 1048576 bytes"):

@@ -141,9 +141,7 @@ def test_a_message_whose_dead_letter_is_not_stored_is_left_to_be_delivered_again
     [(DONE, "acknowledge"), (Retry(1, Cause.BUNDLE_NOT_THERE, "later"), "retry"), (DEAD, "terminate")],
     ids=["ack", "retry", "dead"],
 )
-def test_an_answer_that_the_bus_does_not_note_leaves_the_message_unanswered_and_the_others_go_on(
-    outcome: Outcome, answer: str
-) -> None:
+def test_an_unconfirmed_acknowledgement_leaves_one_message_open_others_go_on(outcome: Outcome, answer: str) -> None:
     taken = deliveries(3)
     taken[1].fails[answer] = LOST
 

@@ -13,7 +13,7 @@ from tests.support.builders import MemoryDelivery, MemoryInbox, message
 from tests.support.worker import DONE, LOST, SOON_S, always, consumer, deliveries, until, until_idle
 
 
-def test_told_to_stop_it_takes_nothing_more_finishes_what_is_in_hand_and_hands_the_rest_back() -> None:
+def test_on_stop_it_fetches_no_more_finishes_work_and_returns_the_rest() -> None:
     taken, waiting = deliveries(4), deliveries(2)
     started: list[int] = []
 

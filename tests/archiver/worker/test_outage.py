@@ -44,7 +44,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_in_an_outage_a_worker_takes_nothing_more_looks_for_the_store_tries_one_and_goes_on() -> None:
+def test_in_an_outage_a_worker_stops_fetching_probes_tries_one_and_goes_on() -> None:
     inbox, probe, away, most = MemoryInbox(waiting=deliveries(20)), Probe(3), True, 0
 
     async def process(_: Message) -> Outcome:
@@ -149,7 +149,7 @@ def test_what_stands_in_the_way_is_told_when_it_begins_and_when_it_is_over() -> 
     assert health.ready
 
 
-def test_a_bus_that_says_nothing_is_listened_to_anew_then_reconnected_then_left_to_the_supervisor() -> None:
+def test_a_silent_bus_is_resubscribed_then_reconnected_then_left_to_the_supervisor() -> None:
     inbox = MemoryInbox(fails={"fetch": SILENT})
 
     with pytest.raises(BusSilent):

@@ -51,7 +51,7 @@ def arrival(deliveries: int = 1, event: PreparedEvent = EVENT) -> Message:
     return message(event.payload, deliveries=deliveries)
 
 
-def test_an_event_is_read_back_before_it_is_referenced_and_referenced_before_it_is_announced(house: House) -> None:
+def test_read_back_comes_before_the_reference_and_that_before_the_announcement(house: House) -> None:
     outcome = house.process(arrival())
 
     assert house.journal == WHOLE_ORDER
@@ -253,7 +253,7 @@ def test_time_in_which_no_worker_looked_does_not_count_towards_the_deadline(hous
     ids=["unreadable", "changing"],
 )
 @pytest.mark.parametrize("call", ["open bundle", "close bundle"])
-def test_a_bundle_that_cannot_be_read_has_its_own_cause_and_its_own_dead_letter_after_the_deadline(
+def test_an_unreadable_bundle_has_its_own_cause_and_dead_letter_after_the_deadline(
     house: House, error: Exception, cause: Cause, call: str
 ) -> None:
     house.fail(call, error)
@@ -308,7 +308,7 @@ def test_a_bundle_that_is_gone_does_no_harm_once_its_event_is_archived(house: Ho
     assert outcome == Ack(EVENT.key, REFERENCE, BLOB, len(BUNDLE), repeated=True)
 
 
-def test_a_second_bundle_for_an_archived_event_is_kept_and_recorded_and_changes_nothing(house: House) -> None:
+def test_a_second_bundle_for_an_archived_event_is_kept_and_changes_nothing(house: House) -> None:
     house.process(arrival())
     first, second = house.store.objects[REFERENCE], b"# Coach\n\nanother text\n"
     digest = sha256(second).hexdigest()

@@ -64,7 +64,7 @@ def test_told_to_keep_them_the_pipeline_releases_nothing() -> None:
     assert house.bundles.bundles == {NAME: BUNDLE}
 
 
-def test_a_redelivery_releases_what_an_earlier_delivery_archived_and_did_not_come_to_release(house: House) -> None:
+def test_a_redelivery_releases_what_an_earlier_delivery_archived(house: House) -> None:
     house.process(message(event()))
     house.bundles.bundles[NAME] = BUNDLE
 
@@ -107,7 +107,7 @@ def blobs(house: House) -> list[str]:
     return [key for key in house.store.objects if key.startswith("blobs/")]
 
 
-def test_a_blob_that_was_deleted_while_its_reference_was_written_is_stored_again_before_anybody_is_told() -> None:
+def test_a_blob_deleted_while_its_reference_is_written_is_stored_again_first() -> None:
     house = House(release=True)
 
     def collect(call: str, data: bytes) -> bytes:
@@ -182,7 +182,7 @@ DAMAGES = pytest.mark.parametrize(
 
 
 @DAMAGES
-def test_a_reference_that_was_damaged_and_left_by_a_worker_that_died_is_written_again(
+def test_a_damaged_reference_left_by_a_dead_worker_is_rewritten(
     damage: Callable[[bytes], bytes],
 ) -> None:
     house = House()
@@ -198,7 +198,7 @@ def test_a_reference_that_was_damaged_and_left_by_a_worker_that_died_is_written_
 
 
 @DAMAGES
-def test_a_damaged_reference_whose_bundle_is_gone_is_left_for_an_operator_and_the_event_waits(
+def test_a_damaged_reference_without_its_bundle_waits_for_an_operator(
     damage: Callable[[bytes], bytes],
 ) -> None:
     house = House()

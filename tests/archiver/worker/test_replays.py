@@ -40,7 +40,7 @@ def process(
     return asyncio.run(Replays(house.pipeline, treatment).process(this))
 
 
-def test_a_replay_is_archived_like_any_other_event_unless_something_else_is_asked_for() -> None:
+def test_a_replay_is_archived_like_any_other_event_by_default() -> None:
     house = House(release=True)
 
     assert isinstance(process(house, "archive"), Ack)
@@ -61,7 +61,7 @@ def test_the_event_itself_is_found_archived_after_its_replay_and_the_other_way_r
         assert len([key for key in house.store.objects if key.startswith("refs/")]) == 1
 
 
-def test_who_waits_for_a_replay_is_told_although_its_event_was_announced_a_moment_ago() -> None:
+def test_a_replay_is_announced_although_its_event_was_announced_just_before() -> None:
     house = House()
     for headers in ({}, REPLAYED, {REPLAY: "another-run"}, REPLAYED):
         process(house, "archive", headers=headers)

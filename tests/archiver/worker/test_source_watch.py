@@ -31,7 +31,7 @@ def at_the_deadline(house: House, event: PreparedEvent) -> Outcome:
     return house.process(message(event.payload, deliveries=last_look(event)))
 
 
-def test_where_nothing_expected_is_found_nothing_is_dead_lettered_and_the_worker_is_not_ready(house: House) -> None:
+def test_where_no_bundle_is_found_nothing_is_dead_lettered_and_readiness_is_lost(house: House) -> None:
     outcomes = [at_the_deadline(house, event) for event in EVENTS]
 
     assert all(isinstance(outcome, Retry) for outcome in outcomes)
@@ -53,7 +53,7 @@ def test_one_event_that_is_looked_for_again_and_again_is_no_reason_to_be_unready
     assert house.health.ready
 
 
-def test_the_first_bundle_that_is_found_makes_the_worker_ready_and_lost_ones_dead_letters(house: House) -> None:
+def test_the_first_found_bundle_restores_readiness_and_lost_ones_become_dead(house: House) -> None:
     at_the_deadline(house, EVENTS[0])
     house.bundles.leave(OTHER)
 

@@ -49,7 +49,7 @@ def test_each_of_many_questions_gets_its_own_answer(nats_url: str) -> None:
     assert asked(nats_url, steps) == [b"%d" % number for number in range(50)]
 
 
-def test_a_question_that_nobody_answers_ends_in_time_and_an_answer_that_comes_later_is_nobodys(nats_url: str) -> None:
+def test_an_unanswered_request_times_out_and_a_late_answer_is_dropped(nats_url: str) -> None:
     async def steps(client: Client) -> bytes:
         questions: asyncio.Queue[Msg] = asyncio.Queue()
         await listen(client, "late", questions.put_nowait)

@@ -61,7 +61,7 @@ def test_a_payload_keeps_its_line_however_long_the_lines_before_it_are(
     assert told == [f"{lines}:{number}" for number, line in enumerate(written, 1) if line.strip()]
 
 
-def test_several_processes_read_files_and_name_those_that_cannot_be_read_in_their_order(run_contracts: Any) -> None:
+def test_several_processes_read_files_and_name_unreadable_ones_in_order(run_contracts: Any) -> None:
     broken = [case.path for case in cases(PREPARED, "invalid")]
     files = [broken[0], "missing.json", *broken, SPEC_EXAMPLE_PATH.parent, SPEC_EXAMPLE_PATH]
 
@@ -81,7 +81,7 @@ def double(number: int) -> int:
     return 2 * number
 
 
-def test_answers_come_in_the_order_of_the_questions_and_questions_are_read_as_they_are_needed() -> None:
+def test_results_keep_the_order_of_the_inputs_which_are_read_as_needed() -> None:
     asked = 0
 
     def questions() -> Iterator[int]:

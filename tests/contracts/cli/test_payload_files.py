@@ -245,7 +245,7 @@ def test_a_capture_is_checked_by_its_event_and_named_by_its_origin(run_contracts
         (json.dumps(event(repo="kaizen.capture/1")).encode(), 1, ""),
     ],
 )
-def test_a_damaged_capture_is_unreadable_and_a_payload_that_mentions_one_is_a_payload(
+def test_a_damaged_capture_is_unreadable_a_payload_that_mentions_one_is_not(
     line: bytes, status: int, says: str, run_contracts: RunContracts
 ) -> None:
     Path("x.jsonl").write_bytes(line + b"\n" + GOOD)

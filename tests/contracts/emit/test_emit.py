@@ -135,7 +135,7 @@ def test_output_that_is_no_json_object_is_refused(
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_an_event_that_breaks_the_contract_is_never_emitted_and_leaves_nothing_behind(
+def test_an_event_that_breaks_the_contract_is_not_emitted_and_leaves_nothing(
     document: dict[str, Any], arguments: list[str], rules: list[str], emit: Any, spool: Path, tmp_path: Path
 ) -> None:
     status, out, err = emit(write_emitter(tmp_path / "bin", document=FLAGS | document), *arguments)
@@ -229,9 +229,7 @@ def test_the_close_commands_of_the_prepare_command_are_passed_on(emit: Any, tmp_
     assert json.loads(emit(write_emitter(tmp_path / "bin"))[1])["session_close"] == CLOSE
 
 
-def test_what_a_program_writes_to_standard_error_is_shown_without_secrets_and_escapes(
-    tmp_path: Path, emit: Any
-) -> None:
+def test_a_programs_standard_error_is_shown_without_secrets_and_escapes(tmp_path: Path, emit: Any) -> None:
     program = tmp_path / "fails"
     secret = "ghp" + "_" + "a1B2" * 9
     program.write_text(f"#!/bin/sh\nprintf 'key {secret} \\033[2J\\302\\233\\n' >&2\nexit 7\n", "utf-8")

@@ -89,7 +89,7 @@ def test_the_bundle_is_in_the_bucket_and_nothing_stays_in_the_spool(emit: Any, s
     assert list(spool.iterdir()) == []
 
 
-def test_what_is_not_confirmed_waits_in_the_spool_and_a_resend_knows_where_the_bundle_is_to_go(
+def test_an_unconfirmed_event_waits_in_the_spool_and_resend_knows_its_bucket(
     emit: Any, server: NatsServer, spool: Path, run_contracts: Any
 ) -> None:
     status, _, err = emit()

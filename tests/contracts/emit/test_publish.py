@@ -138,9 +138,7 @@ def test_what_was_spooled_while_the_server_was_down_is_published_by_a_resend(
     assert (status, message.data) == (0, raw)
 
 
-def test_an_interrupt_while_nats_does_not_answer_leaves_bundle_and_event_in_the_spool(
-    usual: list[Any], spool: Path
-) -> None:
+def test_an_interrupt_while_nats_is_silent_leaves_bundle_and_event_in_the_spool(usual: list[Any], spool: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -209,7 +207,7 @@ def test_wrong_credentials_are_said_so_and_not_shown(
     assert_spooled(spool)
 
 
-def test_without_a_stream_the_event_is_kept_and_a_resend_publishes_it_under_the_same_identity(
+def test_without_a_stream_the_event_is_kept_and_resend_keeps_its_identity(
     server: NatsServer, usual: list[Any], spool: Path, run_contracts: Any
 ) -> None:
     status, out, err = run_contracts("emit", *usual, "--program", STAND_IN, "--nats", server.url)
@@ -317,7 +315,7 @@ def test_a_spool_without_events_is_said_so_without_a_server(
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_a_render_that_was_to_be_published_and_leaves_nothing_behind(
+def test_an_interrupt_ends_the_render_and_leaves_nothing_behind(
     how: signal.Signals, stream: NatsServer, usual: list[Any], spool: Path, tmp_path: Path
 ) -> None:
     status, err = interrupt_a_render([*usual, "--nats", stream.url], tmp_path, how)

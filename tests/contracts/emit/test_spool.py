@@ -11,7 +11,7 @@ from contracts import BadInput
 from contracts.emit.spool import Spool
 
 
-def test_a_disk_that_is_full_only_when_the_file_is_closed_is_said_so_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_disk_that_is_full_at_close_is_reported_and_leaves_nothing_behind(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
 
     with pytest.raises(BadInput, match="No space left on device"), spool.draft() as draft:  # noqa: PT012

@@ -56,7 +56,7 @@ def spellings(draw: st.DrawFn, value: Any) -> str:
 
 
 @given(st.data())
-def test_the_identity_is_the_same_whatever_the_order_of_keys_the_white_space_and_the_escapes(
+def test_the_identity_ignores_key_order_white_space_and_escapes(
     data: st.DataObject,
 ) -> None:
     payload = data.draw(PAYLOADS)
@@ -140,7 +140,7 @@ def test_all_valid_fixtures_are_different_events() -> None:
 
 
 @pytest.mark.parametrize("payload", VALID, ids=event_key)
-def test_a_bundle_is_spooled_under_the_identity_of_its_event_and_the_ending_of_its_format(
+def test_a_bundle_is_spooled_under_its_events_identity_and_formats_ending(
     payload: dict[str, Any],
 ) -> None:
     ending = {"markdown": "md", "json": "json"}[payload["bundle"]["format"]]

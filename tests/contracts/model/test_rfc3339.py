@@ -149,7 +149,7 @@ def test_what_python_prints_of_an_aware_time_parses_to_itself(instant: datetime)
 @example("0000-06-30T23:59:60Z")
 @example("0001-01-01T00:59:60+01:00")
 @example("9999-12-31T23:59:60-23:59")
-def test_a_text_is_accepted_exactly_where_the_grammar_and_the_ranges_of_the_rfc_accept_it(text: str) -> None:
+def test_a_text_is_accepted_exactly_where_the_rfcs_grammar_and_ranges_accept_it(text: str) -> None:
     assert is_rfc3339(text) == _is_accepted_by_the_rfc(text)
 
 

@@ -32,7 +32,7 @@ def test_the_first_look_reads_letters_as_the_expressions_do() -> None:
 
 
 @pytest.mark.parametrize("text", [*DETECTABLE.values(), *ASSIGNED], ids=repr)
-def test_a_name_in_odd_letters_gets_past_the_first_look_where_an_expression_takes_them(text: str) -> None:
+def test_a_name_in_unusual_letters_passes_the_first_check_where_a_regex_matches(text: str) -> None:
     for odd in ("".join(ODD_CASES.get(letter, letter) for letter in text), text.upper(), text.title()):
         if _full_look(odd):
             assert is_suspicious(odd)

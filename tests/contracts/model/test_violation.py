@@ -126,7 +126,7 @@ def test_a_key_that_may_be_a_secret_is_refused_but_not_shown() -> None:
     assert "hunter2" not in str(result.violations[0])
 
 
-def test_a_violation_says_what_was_found_what_was_expected_and_where_the_spec_says_so() -> None:
+def test_a_violation_has_what_was_found_and_expected_and_the_specs_line() -> None:
     (violation,) = check(event(cadence="hourly")).violations
 
     assert str(violation) == ("/cadence: found 'hourly', expected one of 'daily', 'weekly', 'monthly' [cadence/enum]")

@@ -184,7 +184,7 @@ def test_whatever_it_does_neither_it_nor_its_children_live_on(end: str, broken: 
 
 
 @pytest.mark.timeout(30)
-def test_a_daemon_that_keeps_standard_output_open_does_not_hold_us_beyond_the_time_limit(tmp_path: Path) -> None:
+def test_a_daemon_that_keeps_stdout_open_does_not_outlast_the_time_limit(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     daemon = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX)"
     words = f"[sys.executable, '-c', {daemon!r}, sys.argv[1]]"

@@ -132,7 +132,7 @@ def test_a_workspace_may_be_a_symbolic_link(
     assert "file=sub/x.json," in write("github", [hostile("")._replace(fixture=path)])
 
 
-def test_sarif_keeps_the_errors_where_there_are_too_many_results_and_says_how_many_it_left_out() -> None:
+def test_sarif_keeps_errors_of_too_many_results_and_counts_the_rest() -> None:
     warned = check(SPEC_EXAMPLE.replace(b"12Z", b"12+00:00"), source="warned")
     failed = check(SPEC_EXAMPLE.replace(b"weekly", b"hourly"), source="failed")
 

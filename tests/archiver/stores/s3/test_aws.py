@@ -158,7 +158,7 @@ def test_a_profile_says_how_buckets_are_addressed(monkeypatch: pytest.MonkeyPatc
     assert read_aws().addressing is None
 
 
-def test_keys_of_the_environment_are_used_as_they_are_and_those_of_a_profile_are_found_later(
+def test_keys_of_the_environment_are_used_at_once_those_of_a_profile_later(
     monkeypatch: pytest.MonkeyPatch, config: Path
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "minio")

@@ -224,7 +224,7 @@ def test_a_file_that_is_refused_at_its_beginning_is_not_sent_to_its_end() -> Non
     assert file.tell() < 32 * MIB
 
 
-def test_a_file_that_is_shorter_than_was_said_is_told_and_leaves_no_half_request_behind() -> None:
+def test_a_file_shorter_than_announced_is_reported_and_leaves_no_half_request() -> None:
     async def steps() -> None:
         async with host(saying()) as opened:
             connection = await opened.connection()
@@ -325,7 +325,7 @@ class Tired(Peer):
     ids=["repeatable", "not repeatable", "once only"],
 )
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_kept_connection_closed_by_the_other_side_costs_a_repeatable_request_nothing(
+def test_a_repeatable_request_survives_a_kept_connection_that_was_closed(
     loop: str, about: dict[str, bool], requests: list[int]
 ) -> None:
     peer = Tired()

@@ -69,9 +69,7 @@ def test_what_an_interrupted_run_may_have_sent_is_unknown_and_the_rest_goes_on(
     assert (report.confirmed, report.unknown, report.exit_code) == (270 - below, below - 70, Exit.BROKEN)
 
 
-def test_a_server_that_is_restarted_doubles_nothing_and_what_was_under_way_is_unknown(
-    own_bus: Bus, tmp_path: Path
-) -> None:
+def test_a_restarted_server_doubles_nothing_and_messages_in_flight_are_unknown(own_bus: Bus, tmp_path: Path) -> None:
     accounted = 0
 
     def restart_once(more: int) -> None:

@@ -188,9 +188,7 @@ def test_messages_whose_answers_were_lost_are_found_in_the_stream_and_not_sent_a
     assert_each_stored_once(folder, staging.url, 1000)
 
 
-def test_where_the_stream_keeps_nothing_what_was_under_way_is_unknown_and_not_sent_again(
-    staging: Bus, tmp_path: Path
-) -> None:
+def test_without_retention_messages_in_flight_are_unknown_and_not_sent_again(staging: Bus, tmp_path: Path) -> None:
     folder = write_plan(tmp_path / "run", 50, staging.url)
     send(folder, staging)
     journal = folder / JOURNAL

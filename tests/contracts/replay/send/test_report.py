@@ -46,7 +46,7 @@ NOTHING = Archived(awaited=0, archived=0, never=(), p50_s=None, p95_s=None, p99_
         ({"archived": NOTHING}, Exit.OK),
     ],
 )
-def test_a_run_passes_only_if_the_target_has_everything_and_the_schema_describes_what_is_said(
+def test_a_run_passes_only_if_the_target_has_everything_as_the_schema_states(
     changes: dict[str, Any], status: Exit, run_contracts: RunContracts
 ) -> None:
     report = replace(ALL_WELL, **changes)
