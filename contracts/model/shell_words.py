@@ -21,9 +21,11 @@ _PLAIN = re.compile(
     r"(?: (?:--[A-Za-z0-9_-]*(?:=[A-Za-z0-9_./:+-]*)?|-[A-Za-z0-9_]*|[A-Za-z0-9_./][A-Za-z0-9_./:+-]*))*"
 )
 # `=` after a letter only: zsh replaces a word `=cmd` by the path of cmd, and after `==` or `:=` on request.
+# Any character beyond ASCII is `[^\x00-\x7f]` beside a set, not a range in it: a set with such a range takes 12 ms to
+# compile, and every `contracts check` would wait for it.
 _POSIX = re.compile(
     r"(?P<gap>[ \t]+)"
-    r"|(?P<bare>(?:[A-Za-z0-9_./:@+,%\x80-\U0010ffff-]|(?<=[A-Za-z0-9_-])=)+)"
+    r"|(?P<bare>(?:[A-Za-z0-9_./:@+,%-]|[^\x00-\x7f]|(?<=[A-Za-z0-9_-])=)+)"
     r"|\\(?P<escaped>[ -~])"
     r"|'(?P<single>[^']*)'(?!')"  # zsh with RC_QUOTES reads '' inside single quotes as a quote
     r'|"(?P<double>(?:[^"\\$`!]|\\["\\])*)"'
@@ -33,14 +35,15 @@ _POSIX = re.compile(
 _WINDOWS = re.compile(
     r"(?P<gap>[ \t]+)"
     r'|(?:(?P<option>--[A-Za-z0-9_-]+=)?"(?P<double>[^"$`%!]+)(?<!\\)"'
-    r"|(?P<bare>--[A-Za-z0-9_-]*(?:=[A-Za-z0-9_./\\:+\x80-\U0010ffff-]*)?"
+    r"|(?P<bare>--[A-Za-z0-9_-]*(?:=(?:[A-Za-z0-9_./\\:+-]|[^\x00-\x7f])*)?"
     r"|-[A-Za-z0-9_]*"
-    r"|[A-Za-z0-9_./\\+\x80-\U0010ffff](?:[A-Za-z0-9_./\\:+\x80-\U0010ffff-]|(?<=[A-Za-z0-9])(?:[@=]|~(?=[0-9])))*"
+    r"|(?:[A-Za-z0-9_./\\+]|[^\x00-\x7f])"
+    r"(?:[A-Za-z0-9_./\\:+-]|[^\x00-\x7f]|(?<=[A-Za-z0-9])(?:[@=]|~(?=[0-9])))*"
     r"))(?=[ \t]|\Z)"
 )
 _POSIX_BARE = re.compile(r"(?:[A-Za-z0-9_./:@+,%-]|(?<=[A-Za-z0-9_-])=)+")
-_ODD_ON_WINDOWS = re.compile(r"[^A-Za-z0-9_./\\:+=@~\x80-\U0010ffff-]")
-_PROGRAM = re.compile(r"[A-Za-z0-9_./\x80-\U0010ffff][^=]*")
+_ODD_ON_WINDOWS = re.compile(r"(?![A-Za-z0-9_./\\:+=@~-])[\x00-\x7f]")
+_PROGRAM = re.compile(r"(?:[A-Za-z0-9_./]|[^\x00-\x7f])[^=]*")
 _WINDOWS_PROGRAM = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_.\\+-]|(?<=\A[A-Za-z]):(?=\\))*")
 # What a shell runs itself: reserved words, builtins, and the aliases that it brings along.
 _BUILTINS_OF_POSIX_SHELLS: Final = """
@@ -75,15 +78,16 @@ write
 _POSIX_BUILTINS: Final = frozenset(_BUILTINS_OF_POSIX_SHELLS.split())
 _WINDOWS_BUILTINS: Final = frozenset(f"{_BUILTINS_OF_CMD} {_KEYWORDS_OF_POWERSHELL} {_ALIASES_OF_POWERSHELL}".split())
 # PowerShell's approved verbs: `Invoke-Expression` and its kind are commands of the shell.
-_CMDLET = re.compile(
-    r"(?i:add|approve|assert|backup|block|build|checkpoint|clear|close|compare|complete|compress|confirm|connect|convert"
-    r"|convertfrom|convertto|copy|debug|deny|deploy|disable|disconnect|dismount|edit|enable|enter|exit|expand|export|find"
-    r"|foreach|format|get|grant|group|hide|import|initialize|install|invoke|join|limit|lock|measure|merge|mount|move|new"
-    r"|open|optimize|out|ping|pop|protect|publish|push|read|receive|redo|register|remove|rename|repair|request|reset"
-    r"|resize|resolve|restart|restore|resume|revoke|save|search|select|send|set|show|skip|sort|split|start|step|stop"
-    r"|submit|suspend|switch|sync|tee|test|trace|unblock|undo|uninstall|unlock|unprotect|unpublish|unregister|update|use"
-    r"|wait|watch|where|write)-\w+"
-)
+_VERBS_OF_CMDLETS: Final = """
+add approve assert backup block build checkpoint clear close compare complete compress confirm connect convert
+convertfrom convertto copy debug deny deploy disable disconnect dismount edit enable enter exit expand export find
+foreach format get grant group hide import initialize install invoke join limit lock measure merge mount move new
+open optimize out ping pop protect publish push read receive redo register remove rename repair request reset
+resize resolve restart restore resume revoke save search select send set show skip sort split start step stop
+submit suspend switch sync tee test trace unblock undo uninstall unlock unprotect unpublish unregister update use
+wait watch where write
+"""
+_CMDLET_VERBS: Final = frozenset(_VERBS_OF_CMDLETS.split())
 _ESCAPED = re.compile(r'\\(["\\])')
 _OPERATORS: Final = ";&|<>()\r\n"
 # `<s>`, `<0-1>`, `<path/to/file>`: a whole word, or the value after '='; anything else with '<' redirects.
@@ -232,7 +236,12 @@ def _is_builtin(program: str, *, windows: bool) -> bool:
         windows and program.replace("\\", "") in _POSIX_BUILTINS
     ):  # sh reads e\val as eval
         return True
-    return windows and (program.lower() in _WINDOWS_BUILTINS or _CMDLET.fullmatch(program) is not None)
+    return windows and (program.lower() in _WINDOWS_BUILTINS or _is_cmdlet(program))
+
+
+def _is_cmdlet(program: str) -> bool:
+    verb, dash, noun = program.partition("-")
+    return bool(dash) and verb.lower() in _CMDLET_VERBS and re.fullmatch(r"\w+", noun) is not None
 
 
 def option_values(words: tuple[str, ...], option: str) -> list[str | None]:
