@@ -19,6 +19,7 @@ _FIELDS = re.compile(rb"(?:[-!#$%&'*+.^_`|~0-9a-zA-Z]+:[^\x00\n\r\x0b\x0c]*\n)*"
 _FOLD = re.compile(rb"\n[ \t]+")
 _CHUNK_HEADER = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;.*)?[ \t]*\r\n")
 _MAX_LENGTH_DIGITS = 20
+_LENGTH, _CODING, _CONNECTION = b"\ncontent-length:", b"\ntransfer-encoding:", b"\nconnection:"
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")  # an alert, a handshake
 
 
@@ -227,18 +228,28 @@ def _checked(block: bytes) -> bytes:
 def _framing(block: bytes) -> tuple[int | None, bool, bool]:
     """Return Content-Length, whether the body is chunked, and whether the connection will be closed."""
     block = b"\n" + block.lower()
-    length = None
-    if lengths := _values(block, b"\ncontent-length:"):
+    codings = _values(block, _CODING) if _CODING in block else []
+    if codings and codings != [b"chunked"]:
+        raise Malformed(f"Transfer-Encoding {b' and '.join(codings)[:80]!r}, expected chunked alone")
+    is_closed = _CONNECTION in block and any(
+        each.strip() == b"close" for value in _values(block, _CONNECTION) for each in value.split(b",")
+    )
+    return _length(block), bool(codings), is_closed
+
+
+def _length(block: bytes) -> int | None:
+    at = block.find(_LENGTH)
+    if at < 0:
+        return None
+    end = block.find(b"\n", at + 1)
+    found = block[at + len(_LENGTH) : end].strip(b" \t")
+    if not found.isdigit() or len(found) > _MAX_LENGTH_DIGITS or block.find(_LENGTH, end) >= 0:
+        lengths = _values(block, _LENGTH)
         announced = {each.strip() for value in lengths for each in value.split(b",")}  # "5, 5" means 5
         found = announced.pop()
         if announced or not found.isdigit() or len(found) > _MAX_LENGTH_DIGITS:
             raise Malformed(f"Content-Length {b' and '.join(lengths)[:80]!r}, expected one length")
-        length = int(found)
-    codings = _values(block, b"\ntransfer-encoding:")
-    if codings and codings != [b"chunked"]:
-        raise Malformed(f"Transfer-Encoding {b' and '.join(codings)[:80]!r}, expected chunked alone")
-    tokens = [each.strip() for value in _values(block, b"\nconnection:") for each in value.split(b",")]
-    return length, bool(codings), b"close" in tokens
+    return int(found)
 
 
 def _values(block: bytes, name: bytes) -> list[bytes]:
