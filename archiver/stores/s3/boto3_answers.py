@@ -9,6 +9,7 @@ from archiver.stores.s3.refusals import (
     Header,
     Refused,
     Stranger,
+    is_done,
     is_elsewhere,
     is_error_document,
     is_web_page,
@@ -51,6 +52,7 @@ def refuse_strangers(response_dict: Mapping[str, Any], operation_model: Any, **_
         is_strange = root != "Error" and _ROOTS[name] not in root
     else:
         names_amazon = any(name.lower().startswith("x-amz-") for name in headers)
-        is_strange = is_web_page(header, whole) and not names_amazon
+        is_written = is_done(operation_model.http["method"], status, header, whole)
+        is_strange = is_web_page(header, whole) and not names_amazon and not is_written
     if is_strange:
         raise Stranger(status, what_answered(status, header, whole))

@@ -26,6 +26,7 @@ from archiver.stores.s3.refusals import (
     Refusal,
     Stranger,
     estranged,
+    is_done,
     is_web_page,
     refusal_in,
     refused,
@@ -209,7 +210,8 @@ class DirectStore:
             raise self._unanswered(verb, what, error) from error
         finally:
             self._server.give_back(connection)
-        if not 200 <= answer.status < 300 or _is_strange(answer):
+        is_strange = _is_strange(answer) and not is_done(request.method, answer.status, answer.header, answer.body)
+        if not 200 <= answer.status < 300 or is_strange:
             raise self._failed(verb, what, answer, answer.body)
         return answer
 

@@ -152,6 +152,11 @@ def is_web_page(header: Header, body: bytes) -> bool:
     return "xhtml" in content_type or body[:200].lstrip().lower().startswith((b"<!doctype html", b"<html"))
 
 
+def is_done(method: str, status: int, header: Header, body: bytes) -> bool:
+    """Whether a success is what S3 answers to a write, whatever type it names: 204, or an ETag and no body."""
+    return not body and ((method == "DELETE" and status == 204) or (method == "PUT" and bool(header("etag"))))
+
+
 def is_error_document(body: bytes) -> bool:
     """Whether a body is the one in which S3 refuses."""
     return root_of(body) == "Error"

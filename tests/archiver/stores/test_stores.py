@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from moto import mock_aws
+from moto.server import ThreadedMotoServer
 
 from archiver.core.errors import BucketMissing, StoreUnavailable
 from archiver.stores.memory import MemoryStore
@@ -80,6 +81,26 @@ class TestBoto3StoreOnMoto(BasicSuite):
             store = Boto3Store(S3Access("archive", "here", access_key_id="id", secret_access_key=SECRET))
             yield store
             asyncio.run(store.close())
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Access]:
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    access = S3Access("archive", "", f"http://{host}:{port}", access_key_id="id", secret_access_key=SECRET)
+    login = {"aws_access_key_id": "id", "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=access.endpoint_url, **login)
+    client.create_bucket(Bucket="archive")
+    client.close()
+    yield access
+    server.stop()
+
+
+class TestDirectStoreOnMoto(BasicSuite):
+    @pytest.fixture
+    def store(self, moto: S3Access) -> Afresh:
+        return Afresh(replace(moto, prefix=uuid.uuid4().hex))
 
 
 @pytest.mark.parametrize(("writer", "reader"), list(permutations(DRIVERS, 2)))
