@@ -53,7 +53,8 @@ def worker_without_rights(rig: Rig, **changes: str) -> Started:
 
 
 def said(worker: Started) -> list[dict[str, str]]:
-    return [json.loads(line) for line in worker.err.read_text().splitlines()]
+    whole = worker.err.read_text().rpartition("\n")[0]  # the last line may be half-written
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 @fault(
