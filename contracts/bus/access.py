@@ -144,7 +144,7 @@ def _require_clean(key: str, name: str, value: str) -> None:
 
 
 def _require_servers(name: str, url: str) -> None:
-    expected = "expected nats://[user:password@]host:port, several with commas"
+    expected = "expected nats://host:port, with user:password before an @ where it asks for them; several with commas"
     for number, server in enumerate(url.split(",")):
         try:
             parts = _parts(server)

@@ -102,7 +102,7 @@ def _is_in_network(network: str, host: str) -> bool:
 
 def _usable(variable: str, value: str) -> str:
     url = value if "://" in value else f"http://{value}"
-    expected = "expected http://[user:password@]host:port"
+    expected = "expected http://host:port, with user:password before an @ where it asks for them"
     try:
         parts = urlsplit(url)
         names_a_host = bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url

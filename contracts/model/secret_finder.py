@@ -263,7 +263,8 @@ _FILE = re.compile(
 )
 _RANDOM = re.compile(r"(?=[^/\\]*[a-z])(?=[^/\\]*[A-Z])(?=[^/\\]*[0-9])[A-Za-z0-9+=_-]{20,}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
-_RESOURCE = re.compile(r"\b(?:arn|urn):\S*\Z")  # `arn:aws:secretsmanager:…:secret:name` names a secret, and holds none
+# `arn:aws:secretsmanager:…:secret:name` names a secret, and holds none; `boundary/secret: place` is a rule of ours.
+_RESOURCE = re.compile(r"\b(?:(?:arn|urn):\S*|boundary/)\Z")
 _ORDINARY = re.compile(r"[A-Za-z]+[,.;!?]?(?=\s+[A-Za-z])")
 
 # Without the header's name, "a basic introduction" is prose: a token has a digit, or the padding of base 64.

@@ -217,7 +217,7 @@ def test_printable_text_is_left_alone_and_all_other_is_escaped(text: str) -> Non
         ("nats://user:hunter22@host/subject", "nats://***@host/subject"),
         ("contracts verify-emitter 'cmd:x --token abcdef'", "contracts verify-emitter 'cmd:x --token ***'"),
         ("TOKEN=abcdef emit", "TOKEN=*** emit"),
-        ("curl -H 'Authorization: Bearer abcdefghi'", "curl -H 'Authorization: ***'"),
+        ("curl -H 'Authorization: Bearer abcdefghi'", "curl -H 'Authorization: Bearer ***'"),
         ("contracts check a-token-bucket.json", "contracts check a-token-bucket.json"),
     ],
 )
