@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from contracts import check
+from contracts import checker
 from contracts.fixtures import corpus
 from contracts.rules import registry
 
@@ -36,7 +36,7 @@ def weaken(contract: str, change: Change, folder: Path, monkeypatch: pytest.Monk
     (home / "schema.json").write_text(json.dumps(schema), "utf-8")
     (home / "contract.toml").write_text("\n\n".join(blocks), "utf-8")
     monkeypatch.setattr(registry, "SPECS", folder / "specs")
-    for module, name in ((registry, "_load"), (check, "_declared"), (check, "_validator")):
+    for module, name in ((registry, "_load"), (checker, "_declared"), (checker, "_validator")):
         monkeypatch.setattr(module, name, cache(getattr(module, name).__wrapped__))
 
 
