@@ -21,7 +21,7 @@ test: $(READY) ## Run the tests, real nats-server and real S3 server included; f
 test-slow: $(READY) ## Run the tests that take seconds of CPU: mutants of order and corpus, wheel, races with gc
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow --ignore=tests/faults
 
-test-fast: $(READY) ## Run the tests that need no server and no pytest of their own (about a minute)
+test-fast: $(READY) ## Run the tests that need no server and no pytest of their own
 	@HYPOTHESIS_PROFILE=fast $(BIN)/python -m pytest -n 2 --dist worksteal -m "not server and not nested and not slow and not slow_fault"
 
 test-pythons: ## Run the fast tests on every Python from 3.11 to 3.13 that is installed
